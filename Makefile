@@ -1,0 +1,181 @@
+# ehlogate: build, check, demo.  `make help` lists the targets.
+#
+# Folders and what may include what: see LAYERS below.  The packages that all
+# this needs are in contrib/packages.txt and nowhere else.
+
+SHELL   := /bin/bash
+BUILD   := build
+VERSION := 0.1.0
+PREFIX  := /usr/local
+PY      := /usr/bin/python3
+
+.DEFAULT_GOAL := all
+
+# VARIANT=asan builds the same program under build/asan with the sanitizers.
+VARIANT :=
+O       := $(BUILD)/obj$(if $(VARIANT),-$(VARIANT))
+OUT     := $(BUILD)$(if $(VARIANT),/$(VARIANT))
+
+LIBS     := yaml-0.1 libnftnl libmnl libcap-ng libidn2 libcrypto
+CPPFLAGS += -D_GNU_SOURCE -DEHLOGATE_VERSION='"$(VERSION)"' -Iproxy -I.
+# -fno-strict-aliasing: libev's watcher structs overlay each other.
+CFLAGS   += -std=c11 -g -O2 -fno-strict-aliasing -Wall -Wextra -Wshadow \
+	    -Wstrict-prototypes -Wmissing-prototypes -Wcast-qual \
+	    -Wwrite-strings -Wpointer-arith -Wformat=2 -Wswitch-enum -Wvla \
+	    -Werror -include proxy/base/poison.h
+ifeq ($(VARIANT),asan)
+CFLAGS   += -fsanitize=address,undefined -fno-sanitize-recover=all \
+	    -fno-omit-frame-pointer
+LDFLAGS  += -fsanitize=address,undefined
+else
+CFLAGS   += -fstack-protector-strong -fPIE
+CPPFLAGS += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+LDFLAGS  += -pie -Wl,-z,relro,-z,now
+endif
+LDLIBS   += -lev $(shell pkg-config --libs $(LIBS) 2>/dev/null)
+
+SRC  := $(wildcard proxy/*/*.c policy/*.c)
+OBJ  := $(SRC:%.c=$(O)/%.o)
+MAIN := $(O)/proxy/main.o
+DEP  := $(OBJ:.o=.d) $(MAIN:.o=.d)
+
+.PHONY: all
+all: $(OUT)/ehlogate ## the program: build/ehlogate
+
+$(OUT)/ehlogate: $(MAIN) $(OBJ) | $(BUILD)/.deps-build
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(O)/%.o: %.c Makefile | $(BUILD)/.deps-build
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+-include $(DEP)
+
+# --- packages -------------------------------------------------------------
+
+# Installs what a group of contrib/packages.txt lacks.  As root only; else it
+# says what to install.
+$(BUILD)/.deps-%: contrib/packages.txt tests/tool/deps
+	@mkdir -p $(BUILD)
+	@tests/tool/deps $*
+	@touch $@
+
+.PHONY: deps
+deps: $(BUILD)/.deps-build $(BUILD)/.deps-demo $(BUILD)/.deps-check ## install every package that build, demo and tests need
+
+# --- tests ----------------------------------------------------------------
+
+# A unit test links the files that its first lines name (LINKS: a.c b.c), the
+# base folder, and nothing else.
+UNIT_SRC := $(wildcard tests/unit/*_test.c)
+UNIT     := $(UNIT_SRC:tests/unit/%.c=$(OUT)/unit/%)
+BASE_OBJ := $(patsubst %.c,$(O)/%.o,$(wildcard proxy/base/*.c))
+
+links_of = $(patsubst %.c,$(O)/%.o,$(shell sed -n 's|.*LINKS: *\([^*]*\).*|\1|p' $(1)))
+
+.SECONDEXPANSION:
+$(OUT)/unit/%: tests/unit/%.c $(BASE_OBJ) $$(call links_of,tests/unit/$$*.c) \
+    | $(BUILD)/.deps-check
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) -o $@ \
+	    $(filter %.c %.o,$^) $(LDLIBS) -lcmocka
+
+-include $(UNIT:=.d)
+
+.PHONY: unit
+unit: $(UNIT) ## build the unit tests
+$(UNIT): | $(BUILD)/.deps-build
+
+# Everything that links the program's objects without main.c: test drivers.
+TOOLS := $(patsubst tests/tool/%.c,$(OUT)/tool/%,$(wildcard tests/tool/*.c))
+$(OUT)/tool/%: tests/tool/%.c $(OBJ)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(OBJ) $(LDLIBS)
+
+.PHONY: tools
+tools: $(TOOLS)
+
+# libFuzzer targets: tests/fuzz/NAME_fuzz.c with every object, by clang.
+FUZZ      := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
+FUZZ_O    := $(BUILD)/obj-fuzz
+FUZZ_OBJ  := $(SRC:%.c=$(FUZZ_O)/%.o)
+FUZZFLAGS := -std=c11 -g -O1 -fno-strict-aliasing -fno-omit-frame-pointer \
+	     -fsanitize=address,undefined,fuzzer-no-link \
+	     -fno-sanitize-recover=all -Wall -Wextra
+$(FUZZ_O)/%.o: %.c
+	@mkdir -p $(@D)
+	clang $(CPPFLAGS) $(FUZZFLAGS) -MMD -MP -c -o $@ $<
+$(BUILD)/fuzz/%: tests/fuzz/%.c $(FUZZ_OBJ) | $(BUILD)/.deps-check
+	@mkdir -p $(@D)
+	clang $(CPPFLAGS) $(FUZZFLAGS) -fsanitize=fuzzer -o $@ $< \
+	    $(FUZZ_OBJ) $(LDLIBS)
+.SECONDARY: $(FUZZ_OBJ) $(OBJ)
+-include $(FUZZ_OBJ:.o=.d)
+
+.PHONY: fuzz
+fuzz: $(FUZZ) ## fuzz every parser for FUZZ_SECONDS (1200) each
+	@tests/tool/fuzz $${FUZZ_SECONDS:-1200} $(FUZZ)
+
+.PHONY: check
+check: $(BUILD)/.deps-build $(BUILD)/.deps-demo $(BUILD)/.deps-check ## install what it needs and run every test
+	@$(MAKE) --no-print-directory -j$$(nproc) all unit tools
+	@$(MAKE) --no-print-directory -j$$(nproc) VARIANT=asan all unit tools
+	@$(MAKE) --no-print-directory -j$$(nproc) $(FUZZ)
+	@$(PY) tests/tool/check.py
+
+.PHONY: bench
+bench: all $(BUILD)/.deps-demo $(BUILD)/.deps-check ## HAProxy and the gate on one path, and their ratios
+	@$(PY) tests/bench/bench.py
+
+.PHONY: demo
+demo: $(BUILD)/.deps-build $(BUILD)/.deps-demo ## a real Exim refuses EXCH_01; behind the gate the mail arrives
+	@$(MAKE) --no-print-directory -s -j$$(nproc) all
+	@$(PY) tests/perimeter/demo.py
+
+# --- the house --------------------------------------------------------------
+
+# Which folder may include which (HEADER means that file alone).  A folder may
+# always include itself.
+define LAYERS
+proxy/base:
+proxy/smtp: proxy/base
+proxy/io: proxy/base
+proxy/net: proxy/base
+policy: proxy/base
+proxy/audit: proxy/base policy/policy.h policy/helo.h
+proxy/relay: proxy/base proxy/smtp proxy/io proxy/net proxy/audit policy/policy.h policy/helo.h
+proxy/daemon: proxy/base proxy/io proxy/net proxy/audit proxy/relay policy
+proxy/cli: proxy/base proxy/smtp proxy/net proxy/audit proxy/relay proxy/daemon policy
+proxy: proxy/base proxy/cli
+endef
+export LAYERS
+
+.PHONY: layers
+layers: ## who includes whom, against the list of allowed edges
+	@tests/tool/layers
+
+.PHONY: sizes
+sizes: ## lengths of functions and files, the outliers named
+	@$(PY) tests/tool/sizes.py
+
+.PHONY: format
+format: ## clang-format every C file
+	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i
+
+.PHONY: install
+install: all ## install under DESTDIR and PREFIX
+	install -D -m 0755 $(OUT)/ehlogate $(DESTDIR)$(PREFIX)/sbin/ehlogate
+	install -d $(DESTDIR)$(PREFIX)/share/ehlogate/rules
+	install -m 0644 policy/rules/*.yaml $(DESTDIR)$(PREFIX)/share/ehlogate/rules
+	install -D -m 0644 contrib/session.schema.json \
+	    $(DESTDIR)$(PREFIX)/share/ehlogate/session.schema.json
+
+.PHONY: clean
+clean: ## remove build/
+	rm -rf $(BUILD)
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | \
+	    awk -F '\t' '{printf "  make %-10s %s\n", $$1, $$2}'

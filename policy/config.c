@@ -1,0 +1,290 @@
+/*
+ * Loading the configuration.  See config.h.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "policy/config.h"
+
+#include "policy/config_private.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum {
+	WORKERS_MAX = 64,
+	SESSIONS_DEFAULT = 8000
+};
+
+/* --- log, limits, timeouts ---------------------------------------------------------- */
+
+static void
+read_sink(const struct reader *reader, const struct yaml_node *node,
+    struct config *config)
+{
+	static const char *const known[] = {"file"};
+	static const char *const unbuilt[] = {
+	    "syslog", "journald", "postfix_text"};
+	struct config_sink *sink = &config->sinks[config->sink_count];
+	const struct yaml_node *file = yaml_get(node, "file");
+
+	if (node->kind == YAML_SCALAR && yaml_is(node, "stdout")) {
+		sink->kind = CONFIG_SINK_STDOUT;
+		config->sink_count++;
+		return;
+	}
+	for (unsigned i = 0; i < 3; i++) {
+		if (node->kind != YAML_SCALAR || !yaml_is(node, unbuilt[i]))
+			continue;
+		reader_error(reader, "C013", node, NULL,
+		    "the sink `%s` is not built in this version", unbuilt[i]);
+		return;
+	}
+	if (node->kind == YAML_MAP)
+		yaml_check_keys(reader->file, node, "a sink", known, 1, unbuilt,
+		    3, reader->diag);
+	if (file == NULL || file->kind != YAML_SCALAR || file->text.len == 0 ||
+	    file->text.ptr[0] != '/') {
+		reader_error(reader, "C030", node, NULL,
+		    "a sink is `stdout` or {file: /ABSOLUTE/PATH}");
+		return;
+	}
+	sink->kind = CONFIG_SINK_FILE;
+	sink->path = slice_dup(file->text);
+	config->sink_count++;
+}
+
+static void
+read_events(const struct reader *reader, const struct yaml_node *node,
+    struct config *config)
+{
+	static const char *const events[] = {
+	    "session", "start", "daemon", "verdict", "violation", "ban"};
+	struct yaml_node *one;
+	unsigned count;
+	struct yaml_node *const *items =
+	    reader_scalars(reader, node, "`events`", &one, &count);
+
+	config->log_daemon_events = false;
+	for (unsigned i = 0; items != NULL && i < count; i++) {
+		int at = reader_word(reader, items[i], "an event", events, 6);
+		config->log_start_events |= at == 1;
+		config->log_daemon_events |= at == 2;
+		if (at > 2)
+			reader_error(reader, "C013", items[i], NULL,
+			    "the event `%s` is not built in this version",
+			    events[at]);
+	}
+}
+
+static void
+read_log(const struct reader *reader, const struct yaml_node *node,
+    struct config *config)
+{
+	static const char *const answers[] = {"refuse", "continue"};
+	const struct yaml_node *sinks = yaml_get(node, "sinks");
+	const struct yaml_node *events = yaml_get(node, "events");
+	const struct yaml_node *failure = yaml_get(node, "on_failure");
+
+	if (reader_map(reader, node, "`log`") == NULL)
+		return;
+	reader_check_keys(reader, node, SECTION_LOG, "`log`");
+	if (sinks == NULL || sinks->kind != YAML_LIST || sinks->count == 0 ||
+	    sinks->count > 8) {
+		reader_error(reader, "C030", sinks == NULL ? node : sinks, NULL,
+		    "`log` needs `sinks`, a list of 1 to 8");
+	} else {
+		config->sinks =
+		    policy_alloc(sinks->count, sizeof(struct config_sink));
+		for (unsigned i = 0; i < sinks->count; i++)
+			read_sink(reader, sinks->items[i], config);
+	}
+	if (events != NULL)
+		read_events(reader, events, config);
+	if (failure != NULL)
+		config->log_on_failure_continue =
+		    reader_word(reader, failure, "`on_failure`", answers, 2) ==
+		    1;
+}
+
+static void
+read_timeout(const struct reader *reader, const struct yaml_node *map,
+    const char *key, uint32_t *out)
+{
+	const struct yaml_node *node = yaml_get(map, key);
+	uint64_t ms;
+
+	if (node == NULL)
+		return;
+	if (!yaml_duration(node, &ms) || ms == 0 || ms > 86400000)
+		reader_error(reader, "C031", node, NULL,
+		    "`%s` must be a duration from 1s to 1d, as in 30s or 5m",
+		    key);
+	else
+		*out = (uint32_t)ms;
+}
+
+static void
+read_timeouts(const struct reader *reader, const struct yaml_node *node,
+    struct config_timeouts *out)
+{
+	if (reader_map(reader, node, "`timeouts`") == NULL)
+		return;
+	reader_check_keys(reader, node, SECTION_TIMEOUTS, "`timeouts`");
+	read_timeout(reader, node, "greeting", &out->greeting);
+	read_timeout(reader, node, "command", &out->command);
+	read_timeout(reader, node, "data_block", &out->data_block);
+	read_timeout(reader, node, "data_end", &out->data_end);
+	read_timeout(reader, node, "connect", &out->connect);
+}
+
+static void
+read_limits(const struct reader *reader, const struct yaml_node *node,
+    struct config *config)
+{
+	const struct yaml_node *sessions = yaml_get(node, "sessions");
+	uint64_t number;
+
+	if (reader_map(reader, node, "`limits`") == NULL)
+		return;
+	reader_check_keys(reader, node, SECTION_LIMITS, "`limits`");
+	if (sessions == NULL)
+		return;
+	if (!yaml_u64(sessions, &number) || number == 0 || number > 1000000)
+		reader_error(reader, "C032", sessions, NULL,
+		    "`sessions` must be a number from 1 to 1000000");
+	else
+		config->sessions_max = (unsigned)number;
+}
+
+static void
+read_workers(const struct reader *reader, const struct yaml_node *node,
+    struct config *config)
+{
+	uint64_t number;
+
+	if (yaml_is(node, "auto"))
+		return;
+	if (!yaml_u64(node, &number) || number == 0 || number > WORKERS_MAX)
+		reader_error(reader, "C033", node, NULL,
+		    "`workers` must be auto or a number from 1 to %d",
+		    (int)WORKERS_MAX);
+	else
+		config->workers = (unsigned)number;
+}
+
+static char *
+read_word(
+    const struct reader *reader, const struct yaml_node *node, const char *key)
+{
+	if (node->kind == YAML_SCALAR && node->text.len > 0 &&
+	    node->text.len <= 255)
+		return slice_dup(node->text);
+	reader_error(reader, "C034", node, NULL, "`%s` must be one word", key);
+	return NULL;
+}
+
+static void
+set_defaults(struct config *config)
+{
+	long processors = sysconf(_SC_NPROCESSORS_ONLN);
+	char host[HOST_NAME_MAX + 1] = "localhost";
+
+	config->workers = processors < 1             ? 1
+			  : processors > WORKERS_MAX ? WORKERS_MAX
+						     : (unsigned)processors;
+	config->sessions_max = SESSIONS_DEFAULT;
+	config->log_daemon_events = true;
+	config->timeouts = (struct config_timeouts){.greeting = 300000,
+	    .command = 300000,
+	    .data_block = 180000,
+	    .data_end = 600000,
+	    .connect = 30000};
+	gethostname(host, sizeof(host) - 1);
+	config->node = slice_dup(slice_str(host));
+	if (geteuid() == 0)
+		config->user = slice_dup(SLICE("ehlogate"));
+}
+
+static void
+replace(char **text, char *with)
+{
+	if (with == NULL)
+		return;
+	free(*text);
+	*text = with;
+}
+
+static void
+read_root(struct config *config, const struct reader *reader,
+    const struct yaml_node *root)
+{
+	const struct yaml_node *node;
+
+	reader_check_keys(reader, root, SECTION_CONFIG, "the configuration");
+	node = yaml_get(root, "version");
+	if (node == NULL || !yaml_is(node, "1") || node->quoted)
+		reader_error(reader, "C028", node == NULL ? root : node, NULL,
+		    "the file must say its version: `version: 1`");
+	if ((node = yaml_get(root, "node")) != NULL)
+		replace(&config->node, read_word(reader, node, "node"));
+	if ((node = yaml_get(root, "user")) != NULL)
+		replace(&config->user, read_word(reader, node, "user"));
+	if ((node = yaml_get(root, "workers")) != NULL)
+		read_workers(reader, node, config);
+	if ((node = yaml_get(root, "log")) != NULL)
+		read_log(reader, node, config);
+	else
+		reader_error(reader, "C030", root,
+		    "add `log: {sinks: [{file: "
+		    "/var/log/ehlogate/session.jsonl}]}`",
+		    "the configuration has no `log`");
+	if ((node = yaml_get(root, "timeouts")) != NULL)
+		read_timeouts(reader, node, &config->timeouts);
+	if ((node = yaml_get(root, "limits")) != NULL)
+		read_limits(reader, node, config);
+	if ((node = yaml_get(root, "listeners")) != NULL)
+		config_read_listeners(config, reader, node);
+	else
+		reader_error(reader, "C029", root, NULL,
+		    "the configuration has no `listeners`");
+}
+
+struct config *
+config_load(const char *path, struct diag *diag)
+{
+	unsigned errors = diag_errors(diag);
+	struct yaml_file *file = yaml_load(path, diag);
+	struct reader reader = {file, diag};
+
+	if (file == NULL)
+		return NULL;
+	struct config *config = policy_alloc(1, sizeof(*config));
+	set_defaults(config);
+	if (reader_map(&reader, yaml_root(file), "the configuration") != NULL)
+		read_root(config, &reader, yaml_root(file));
+	yaml_file_free(&file);
+	if (diag_errors(diag) > errors)
+		config_free(&config);
+	return config;
+}
+
+void
+config_free(struct config **config_p)
+{
+	struct config *config = *config_p;
+
+	if (config == NULL)
+		return;
+	for (unsigned i = 0; i < config->listener_count; i++)
+		config_free_listener(&config->listeners[i]);
+	free(config->listeners);
+	for (unsigned i = 0; i < config->sink_count; i++)
+		free(config->sinks[i].path);
+	free(config->sinks);
+	free(config->user);
+	free(config->node);
+	free(config);
+	*config_p = NULL;
+}

@@ -1,0 +1,135 @@
+/*
+ * The contract of a decision: facts in, a verdict out.  This is all that the
+ * rest of the program knows of the policy; no descriptor, no event loop, no
+ * SMTP.  A policy never changes once it is loaded: it is inherited at fork
+ * and shared without a lock.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef POLICY_POLICY_H
+#define POLICY_POLICY_H
+
+#include "base/addr.h"
+#include "base/buf.h"
+#include "policy/helo.h"
+
+/* Where in the session a rule stands. */
+enum policy_stage {
+	POLICY_STAGE_CONNECT,
+	POLICY_STAGE_HELO
+};
+
+enum policy_verb {
+	POLICY_VERB_HELO,
+	POLICY_VERB_EHLO
+};
+
+/* What is known when the question is asked.  Slices are the caller's. */
+struct policy_facts {
+	/* at every stage */
+	struct addr client;     /* who connects */
+	struct endpoint server; /* whom the client meant to reach */
+	struct slice listener;  /* the listener's name in the configuration */
+	bool tls;               /* the client's leg is encrypted now */
+	/* from helo on */
+	enum policy_verb verb;
+	struct slice helo;         /* the argument as received */
+	const struct helo *judged; /* helo_analyse of it; NULL at connect */
+	unsigned repeat; /* greetings before this one in the session */
+	bool fallback;   /* a HELO after a refused EHLO */
+	/* for templates */
+	struct slice ref; /* the session's reference */
+};
+
+enum policy_action {
+	POLICY_ACCEPT,         /* on with the argument as it came */
+	POLICY_ACCEPT_SESSION, /* the same, and no more rules in this session */
+	POLICY_REPAIR,         /* on with verdict.name */
+	POLICY_REWRITE,        /* on with verdict.name */
+	POLICY_REJECT,         /* the reply, 5xx */
+	POLICY_TEMPFAIL,       /* the reply, 4xx */
+	POLICY_SPLICE,         /* relay blindly from here on */
+	POLICY_DROP            /* close without a word */
+};
+
+/* What becomes of STARTTLS where the name was changed. */
+enum policy_starttls {
+	POLICY_STARTTLS_UNSAID, /* the listener's own setting holds */
+	POLICY_STARTTLS_PASS,
+	POLICY_STARTTLS_HIDE
+};
+
+/* Which rule spoke.  The policy owns the text. */
+struct policy_rule_id {
+	struct slice name; /* empty: no rule matched */
+	struct slice file;
+	unsigned line;
+};
+
+enum {
+	POLICY_REPLY_MAX = 512, /* a whole reply line without CRLF */
+	POLICY_CONTINUE_MAX = 8
+};
+
+struct policy_verdict {
+	enum policy_action action;
+	bool by_default; /* no rule matched: `default`, or the stage passes */
+	struct policy_rule_id rule;
+	/* Under monitor mode `action` is POLICY_ACCEPT and this says what it
+	 * would have been; equal to `action` otherwise. */
+	enum policy_action would;
+	struct policy_rule_id would_rule; /* the rule that would have acted */
+	enum policy_starttls starttls;
+	bool reset; /* of POLICY_DROP: by RST */
+	/* of REPAIR and REWRITE */
+	struct helo_repaired repaired; /* name, len, steps */
+	/* of REJECT and TEMPFAIL: "550 5.7.1 text [ref ...]", no CRLF, printable
+	 * ASCII only */
+	char reply[POLICY_REPLY_MAX];
+	size_t reply_len;
+	/* rules with `continue` that matched on the way */
+	struct policy_rule_id continued[POLICY_CONTINUE_MAX];
+	unsigned continued_count;
+};
+
+struct policy;
+
+/*
+ * Reads a policy and what it names from disk.  Every error and warning is
+ * appended to `diag` (see policy/diag.h); NULL where there was an error.
+ * The result is freed with policy_free.
+ */
+struct diag;
+struct policy *policy_load(const char *path, struct diag *diag);
+void policy_free(struct policy **policy);
+
+/*
+ * The verdict for one stage.  Cannot fail.  At POLICY_STAGE_CONNECT without a
+ * match the stage passes (POLICY_ACCEPT, by_default); at POLICY_STAGE_HELO
+ * without a match `default` decides.  `out` is whole overwritten.
+ */
+void policy_decide(const struct policy *policy, enum policy_stage stage,
+    const struct policy_facts *facts, struct policy_verdict *out);
+
+/*
+ * The server refused a forwarded name: the n-th candidate (from 0) that
+ * `on_server_refusal` makes of the argument.  False: no further candidate
+ * (at most two; each valid and unlike `refused`).
+ */
+bool policy_server_refusal_candidate(const struct policy *policy,
+    const struct policy_facts *facts, struct slice refused, unsigned n,
+    struct helo_repaired *out);
+
+/* Whether policy-wide `mode: monitor` is set. */
+bool policy_is_monitor(const struct policy *policy);
+/* The first 16 hexadecimal digits of the SHA-256 over the policy's files:
+ * which policy a record was judged by. */
+const char *policy_version(const struct policy *policy);
+
+/* EHLO keywords: 1 the policy allows it beyond the default list, -1 the
+ * policy hides it, 0 the policy does not say.  `capabilities:` */
+int policy_capability(const struct policy *policy, struct slice keyword);
+
+const char *policy_action_name(enum policy_action action);
+
+#endif

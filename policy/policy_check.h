@@ -1,0 +1,38 @@
+/*
+ * Checks of a policy that need to know where it is used, and the tests that a
+ * policy file brings along.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef POLICY_POLICY_CHECK_H
+#define POLICY_POLICY_CHECK_H
+
+#include "policy/diag.h"
+#include "policy/policy.h"
+
+struct policy_listener_facts {
+	struct slice name;
+	bool tls_pass; /* tls: {client: pass} */
+	bool require_inspection;
+};
+
+/* Where STARTTLS passes through, a name that is changed in clear text comes
+ * back unchanged inside TLS: a repair or rewrite that does not say what
+ * becomes of STARTTLS is an error. */
+void policy_check_listener(const struct policy *policy,
+    const struct policy_listener_facts *listener, struct diag *diag);
+/* The same as a warning, for a policy that is looked at alone. */
+void policy_check_alone(const struct policy *policy, struct diag *diag);
+
+/* The tests of the file. */
+unsigned policy_test_count(const struct policy *policy);
+/* Runs one; true: it passed.  Otherwise `out` says what came instead, after
+ * "FILE:LINE: ". */
+bool policy_test_run(const struct policy *policy, unsigned i, struct buf *out);
+
+/* Every rule of a stage that is tried, and why; then the verdict. */
+void policy_explain(const struct policy *policy, enum policy_stage stage,
+    const struct policy_facts *facts, bool as_json,
+    struct policy_verdict *verdict, struct buf *out);
+
+#endif

@@ -1,0 +1,183 @@
+/*
+ * Reading keys and words with good complaints.  See policy_private.h.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "base/log.h"
+#include "policy/policy_private.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct key {
+	enum policy_section section;
+	const char *name;
+	bool built;
+};
+
+static const struct key keys[] = {
+#define KEY(section, name, built, sentence) {SECTION_##section, name, built},
+#include "policy/config_keys.h"
+};
+
+enum {
+	KEYS = sizeof(keys) / sizeof(keys[0]),
+	SECTION_KEYS_MAX = 32
+};
+
+void *
+policy_alloc(size_t count, size_t size)
+{
+	void *memory = calloc(count == 0 ? 1 : count, size);
+
+	if (memory == NULL)
+		log_fatal("no memory while reading a file");
+	return memory;
+}
+
+void
+reader_check_keys(const struct reader *reader, const struct yaml_node *map,
+    enum policy_section section, const char *where)
+{
+	const char *known[SECTION_KEYS_MAX], *unbuilt[SECTION_KEYS_MAX];
+	unsigned known_count = 0, unbuilt_count = 0;
+
+	for (unsigned i = 0; i < KEYS; i++) {
+		if (keys[i].section != section)
+			continue;
+		if (keys[i].built)
+			known[known_count++] = keys[i].name;
+		else
+			unbuilt[unbuilt_count++] = keys[i].name;
+	}
+	yaml_check_keys(reader->file, map, where, known, known_count, unbuilt,
+	    unbuilt_count, reader->diag);
+}
+
+int
+reader_word(const struct reader *reader, const struct yaml_node *node,
+    const char *what, const char *const *words, unsigned count)
+{
+	struct buf list;
+	char hint[96];
+
+	if (node->kind == YAML_SCALAR)
+		for (unsigned i = 0; i < count; i++)
+			if (slice_eq(node->text, slice_str(words[i])))
+				return (int)i;
+	buf_init(&list, 1024);
+	for (unsigned i = 0; i < count; i++)
+		buf_printf(&list, "%s%s",
+		    i == 0          ? ""
+		    : i + 1 < count ? ", "
+				    : " or ",
+		    words[i]);
+	const char *near = node->kind == YAML_SCALAR
+			       ? diag_nearest(node->text, words, count)
+			       : NULL;
+	snprintf(
+	    hint, sizeof(hint), "did you mean `%s`?", near == NULL ? "" : near);
+	if (node->kind == YAML_SCALAR)
+		reader_error(reader, "P014", node, near == NULL ? NULL : hint,
+		    "%s is `%.*s`: it must be %.*s", what,
+		    SLICE_FMT(slice_head(node->text, 64)),
+		    SLICE_FMT(buf_slice(&list)));
+	else
+		reader_error(reader, "P014", node, NULL,
+		    "%s must be one word: %.*s", what,
+		    SLICE_FMT(buf_slice(&list)));
+	buf_fini(&list);
+	return -1;
+}
+
+bool
+reader_bool(const struct reader *reader, const struct yaml_node *node,
+    const char *what, bool *out)
+{
+	if (node->kind == YAML_SCALAR && yaml_bool(node, out))
+		return true;
+	reader_error(
+	    reader, "P015", node, NULL, "%s must be true or false", what);
+	return false;
+}
+
+const struct yaml_node *
+reader_map(
+    const struct reader *reader, const struct yaml_node *node, const char *what)
+{
+	if (node->kind == YAML_MAP)
+		return node;
+	reader_error(reader, "P016", node, NULL,
+	    "%s must be a map of keys and values", what);
+	return NULL;
+}
+
+struct yaml_node *const *
+reader_scalars(const struct reader *reader, const struct yaml_node *node,
+    const char *what, struct yaml_node **one, unsigned *count)
+{
+	/* The tree is ours; only the array of one needs the cast away. */
+	union {
+		const struct yaml_node *in;
+		struct yaml_node *out;
+	} cast = {.in = node};
+
+	if (node->kind == YAML_SCALAR) {
+		*one = cast.out;
+		*count = 1;
+		return one;
+	}
+	if (node->kind == YAML_MAP) {
+		reader_error(reader, "P017", node, NULL,
+		    "%s must be one value or a list of them", what);
+		return NULL;
+	}
+	for (unsigned i = 0; i < node->count; i++) {
+		if (node->items[i]->kind == YAML_SCALAR)
+			continue;
+		reader_error(reader, "P017", node->items[i], NULL,
+		    "%s must be a list of plain values", what);
+		return NULL;
+	}
+	*count = node->count;
+	return node->items;
+}
+
+/* --- facts ---------------------------------------------------------------------------- */
+
+static const struct {
+	const char *name;
+	enum fact_kind kind;
+	enum policy_stage stage;
+} facts[] = {
+#define FACT(id, name, kind, stage, sentence) \
+	{name, KIND_##kind, POLICY_STAGE_##stage},
+#include "policy/config_keys.h"
+};
+
+const char *
+fact_name(enum fact fact)
+{
+	return facts[fact].name;
+}
+
+enum fact_kind
+fact_kind(enum fact fact)
+{
+	return facts[fact].kind;
+}
+
+enum policy_stage
+fact_stage(enum fact fact)
+{
+	return facts[fact].stage;
+}
+
+int
+fact_find(struct slice name)
+{
+	for (unsigned i = 0; i < FACT_COUNT; i++)
+		if (slice_eq(name, slice_str(facts[i].name)))
+			return (int)i;
+	return -1;
+}

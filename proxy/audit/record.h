@@ -1,0 +1,152 @@
+/*
+ * The record of one session: filled while the session runs, written once at
+ * its end as one JSON line.  Text of peers goes in as it was received; the
+ * writer escapes it without loss and caps its length (`truncated: true`).
+ * Secrets never come here: the caller gives no AUTH response.
+ *
+ * Nothing here fails to the caller: a record that runs out of memory or over
+ * its cap loses detail, not the session, and says `truncated: true`.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef AUDIT_RECORD_H
+#define AUDIT_RECORD_H
+
+#include "base/addr.h"
+#include "base/buf.h"
+#include "policy/policy.h"
+
+struct record;
+
+enum {
+	RECORD_REF = 16,         /* characters of a session's reference */
+	RECORD_TEXT_MAX = 1024,  /* of one peer string */
+	RECORD_MAX = 192 * 1024, /* of the whole line */
+	RECORD_RCPT_MAX = 1000   /* recipients listed per message */
+};
+
+/* What is known when a session begins.  Slices must outlive the record,
+ * except where said. */
+struct record_start {
+	char ref[RECORD_REF + 1];
+	struct slice node;
+	struct slice listener;
+	const char *mode; /* "tproxy", "redirect", "explicit" */
+	struct endpoint client;
+	struct endpoint server; /* whom the client meant to reach */
+	const char *policy_version;
+	uint64_t wall_us; /* since 1970 */
+	uint64_t mono_us; /* the clock of all durations */
+};
+
+struct record *record_new(const struct record_start *start);
+void record_free(struct record **record);
+
+/* The upstream connection stands. */
+void record_connected(
+    struct record *record, const struct endpoint *local, uint64_t mono_us);
+/* The server's greeting as the client got it ("220 mx ESMTP"), or the gate's
+ * own 554 or 421: `by` is "server" or "gate". */
+void record_greeting(struct record *record, struct slice reply, const char *by,
+    uint64_t mono_us);
+
+/* The verdict of the connect stage, where a rule matched. */
+void record_connect_verdict(
+    struct record *record, const struct policy_verdict *verdict);
+
+/* One HELO or EHLO.  All text is copied. */
+struct record_helo {
+	enum policy_verb verb;
+	struct slice received;
+	struct slice forwarded; /* .ptr NULL: nothing went to the server */
+	struct helo judged;
+	uint32_t repairs; /* 1 << enum helo_step */
+	bool fallback;
+	bool tls_lost;
+	const struct policy_verdict *verdict;
+};
+
+/* Adds an entry to `helo`; later calls about it name the newest one. */
+void record_helo(struct record *record, const struct record_helo *helo);
+/* The server's reply to what was forwarded, first line: `server_reply`.
+ * Called again when a candidate of on_server_refusal was tried: then
+ * `forwarded` is the new name and `repairs` its steps. */
+void record_helo_server_reply(struct record *record, struct slice reply);
+void record_helo_retry(
+    struct record *record, struct slice forwarded, uint32_t repairs);
+/* What the client heard, first line. */
+void record_helo_reply(
+    struct record *record, struct slice reply, const char *by);
+/* EHLO keywords the server offered and the gate masked, each in its first
+ * word; called once per keyword after a successful EHLO.  A new EHLO starts
+ * anew with record_capabilities_clear. */
+void record_capabilities_clear(struct record *record);
+void record_capability(
+    struct record *record, struct slice keyword, bool masked);
+
+/* STARTTLS was passed through, or `splice`: what follows was not seen.
+ * `how` is "starttls" or "splice". */
+void record_blind(struct record *record, const char *how);
+
+/* AUTH: mechanism and, where it could be read, the user name; then the final
+ * reply of the exchange. */
+void record_auth(
+    struct record *record, struct slice mechanism, struct slice user);
+void record_auth_reply(
+    struct record *record, struct slice reply, const char *by);
+
+/* MAIL was forwarded; opens an entry of `mail`.  `size` is SIZE= or -1. */
+void record_mail(struct record *record, struct slice from, int64_t size);
+void record_mail_reply(
+    struct record *record, struct slice reply, const char *by);
+/* RCPT was forwarded; the replies come in the same order. */
+void record_rcpt(struct record *record, struct slice to);
+void record_rcpt_reply(
+    struct record *record, struct slice reply, const char *by);
+/* Message text: octets as received, line ends mended. */
+void record_text(
+    struct record *record, uint64_t octets, uint64_t stray_newlines);
+void record_message_id(struct record *record, struct slice message_id);
+/* The final reply to the message (or to DATA, BDAT that failed): closes the
+ * entry.  The queue id is read out of it.  `delivered`: it went to a client
+ * that was still there. */
+void record_message_end(
+    struct record *record, struct slice reply, const char *by, bool delivered);
+/* The transaction ended without a message (RSET, new EHLO, connection lost). */
+void record_transaction_end(struct record *record);
+
+/* The peer broke the protocol: `kind` is one of our own words
+ * ("bare_lf_in_command"), `detail` the bytes concerned. */
+void record_violation(
+    struct record *record, const char *kind, struct slice detail);
+/* Any other notice worth the operator's eye ("source_port_taken"). */
+void record_note(struct record *record, const char *note);
+
+/* How it ended. */
+struct record_end {
+	char code[3];       /* who and where, as HAProxy has it; see README */
+	const char *reason; /* our own words */
+	struct slice error; /* detail, e.g. of an errno; may be empty */
+	uint64_t mono_us;
+	uint64_t client_in, client_out; /* octets on the client's leg */
+	uint64_t server_in, server_out;
+};
+
+/* Writes the `session` line, with its newline, to `out`.  `seq` counts the
+ * lines of one worker.  False: no room; nothing is appended. */
+bool record_write(const struct record *record, const struct record_end *end,
+    uint64_t seq, struct buf *out);
+/* Writes the `start` line. */
+bool record_write_start(
+    const struct record *record, uint64_t seq, struct buf *out);
+/* Writes a `daemon` line (the program about itself). */
+bool record_write_daemon(struct slice node, uint64_t wall_us, const char *level,
+    const char *role, const char *text, uint64_t seq, struct buf *out);
+
+/* A new reference: 16 characters of Crockford base 32; 48 bits of
+ * milliseconds since 1970, then 32 bits that are unique on this node: `lane`
+ * (worker and start, 12 bits) and a count (20 bits).  Sorts by time. */
+void record_make_ref(
+    uint64_t wall_ms, unsigned lane, unsigned count, char out[RECORD_REF + 1]);
+
+#endif

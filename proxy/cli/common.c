@@ -1,0 +1,55 @@
+/*
+ * Common to the sub-commands.  See common.h.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "cli/common.h"
+
+#include "cli/cli.h"
+
+enum {
+	DIAG_TEXT_MAX = 64 * 1024 * 1024
+};
+
+void
+cli_write(FILE *to, struct buf *buf)
+{
+	struct slice text = buf_slice(buf);
+
+	fwrite(text.ptr, 1, text.len, to);
+	buf_fini(buf);
+}
+
+void
+cli_print_diag(const struct diag *diag)
+{
+	struct buf text;
+
+	buf_init(&text, DIAG_TEXT_MAX);
+	diag_print_text(diag, &text);
+	cli_write(stderr, &text);
+}
+
+struct config *
+cli_load_config(const char *path)
+{
+	struct diag *diag = diag_new();
+	struct config *config = config_load(path, diag);
+
+	cli_print_diag(diag);
+	if (config == NULL)
+		fprintf(stderr,
+		    "ehlogate: %u errors; `ehlogate check -c %s` shows them "
+		    "again\n",
+		    diag_errors(diag), path);
+	diag_free(&diag);
+	return config;
+}
+
+int
+cli_usage(const char *command, const char *what)
+{
+	fprintf(stderr, "ehlogate %s: %s\n`ehlogate %s --help` tells more\n",
+	    command, what, command);
+	return CLI_USAGE;
+}

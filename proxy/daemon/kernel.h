@@ -1,0 +1,36 @@
+/*
+ * What the program puts into the kernel: its nftables table and the policy
+ * route, both by the configuration.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef DAEMON_KERNEL_H
+#define DAEMON_KERNEL_H
+
+#include "policy/config.h"
+
+#include <sys/types.h>
+
+struct kernel;
+
+/* Whether any listener needs the kernel's help. */
+bool kernel_is_needed(const struct config *config);
+/* Route first, then the table; what was done is undone if a later step fails.
+ * `gate_uid` is who the gate's own connections belong to.  NULL with the
+ * reason logged. */
+struct kernel *kernel_open(const struct config *config, uid_t gate_uid);
+/* Lets go: under `open` the table goes with it, and the route too; under
+ * `closed` both stay until `ehlogate nft remove`. */
+void kernel_close(struct kernel **kernel);
+/* In a child after fork: no child may hold the descriptor that owns the
+ * table. */
+void kernel_forget(struct kernel **kernel);
+/* Readable when the ruleset changed; -1: nothing to watch. */
+int kernel_watch_fd(const struct kernel *kernel);
+/* After a change: puts the table back where it is gone or differs, and says
+ * so. */
+void kernel_mend(struct kernel *kernel);
+/* One line for people: what happens to connections when the gate is gone. */
+const char *kernel_promise(const struct kernel *kernel);
+
+#endif

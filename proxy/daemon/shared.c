@@ -1,0 +1,28 @@
+/*
+ * The shared mapping.  See shared.h.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "daemon/shared.h"
+
+#include <sys/mman.h>
+
+struct shared *
+shared_new(void)
+{
+	void *memory = mmap(NULL, sizeof(struct shared), PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	return memory == MAP_FAILED ? NULL : memory;
+}
+
+unsigned
+shared_sessions(const struct shared *shared, unsigned workers)
+{
+	unsigned sum = 0;
+
+	for (unsigned i = 0; i < workers; i++)
+		sum += atomic_load_explicit(
+		    &shared->sessions[i], memory_order_relaxed);
+	return sum;
+}

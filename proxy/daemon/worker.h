@@ -1,0 +1,35 @@
+/*
+ * A worker: accepts, relays, records.  One loop, no threads, no locks; an
+ * immutable policy inherited at fork.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef DAEMON_WORKER_H
+#define DAEMON_WORKER_H
+
+#include "daemon/shared.h"
+#include "policy/config.h"
+
+/* A listening socket and whose it is. */
+struct worker_socket {
+	int fd;
+	struct endpoint bound;
+	const struct config_listener *listener;
+};
+
+struct worker {
+	const struct config *config;
+	const struct worker_socket *sockets;
+	unsigned socket_count;
+	struct ring *ring;
+	struct shared *shared;
+	unsigned slot;
+	unsigned lane;  /* unique among workers and their respawns */
+	int control_fd; /* 'd': drain; end of file: the monitor is gone */
+};
+
+/* Runs until it is drained, or the monitor is gone and the last session has
+ * ended.  The exit status. */
+int worker_run(struct worker *worker);
+
+#endif

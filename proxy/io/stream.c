@@ -1,0 +1,301 @@
+/*
+ * Streams.  See stream.h.  One read a turn and no second one to see EAGAIN:
+ * the loop is level-triggered and asks again.  Writing is tried at once, and
+ * watched for only when the socket is full.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "io/stream.h"
+
+#include "base/magic.h"
+#include "io/loop_private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+	STREAM_MAGIC = 0x57e40001,
+	DISCARD_SIZE = 4096
+};
+
+struct stream {
+	unsigned magic;
+	int events; /* what libev watches now */
+	ev_io ev;
+	struct loop *loop;
+	struct buf *in, *out;
+	stream_fn *on_event;
+	void *arg;
+	uint64_t octets_in, octets_out;
+	int error;
+	bool eof;
+	bool full; /* the socket took less than it was given */
+	bool paused;
+	bool discard;
+	bool want_ready;
+	bool shut;   /* FIN was sent */
+	bool broken; /* nothing can be sent; what came may still be read:
+			  * a last reply often precedes a reset */
+};
+
+static void on_ready(struct ev_loop *ev, ev_io *watcher, int events);
+
+struct stream *
+stream_new(struct loop *loop, int fd, struct buf *in, struct buf *out,
+    stream_fn *on_event, void *arg)
+{
+	struct stream *stream = calloc(1, sizeof(*stream));
+
+	if (stream == NULL)
+		return NULL;
+	stream->magic = STREAM_MAGIC;
+	stream->loop = loop;
+	stream->in = in;
+	stream->out = out;
+	stream->on_event = on_event;
+	stream->arg = arg;
+	ev_io_init(&stream->ev, on_ready, fd, EV_NONE);
+	stream->ev.data = stream;
+	return stream;
+}
+
+void
+stream_free(struct stream **stream_p, bool reset)
+{
+	struct stream *stream = *stream_p;
+
+	if (stream == NULL)
+		return;
+	ev_io_stop(loop_ev(stream->loop), &stream->ev);
+	if (reset) {
+		struct linger now = {.l_onoff = 1, .l_linger = 0};
+		setsockopt(
+		    stream->ev.fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	}
+	close(stream->ev.fd);
+	stream->magic = 0;
+	free(stream);
+	*stream_p = NULL;
+}
+
+/* What there is to wait for, by the state of the buffers alone. */
+static int
+interest(const struct stream *stream)
+{
+	int events = EV_NONE;
+
+	if (stream->error != 0)
+		return events;
+	if (!stream->eof && !stream->paused &&
+	    (stream->discard || buf_room(stream->in) > 0))
+		events |= EV_READ;
+	if (stream->want_ready || stream->full)
+		events |= EV_WRITE;
+	return events;
+}
+
+void
+stream_update(struct stream *stream)
+{
+	int events = interest(stream);
+
+	if (events == stream->events)
+		return;
+	ev_io_stop(loop_ev(stream->loop), &stream->ev);
+	stream->events = events;
+	if (events == EV_NONE)
+		return;
+	ev_io_set(&stream->ev, stream->ev.fd, events);
+	ev_io_start(loop_ev(stream->loop), &stream->ev);
+}
+
+static void
+fail(struct stream *stream, int error)
+{
+	stream->error = error;
+	stream->full = stream->want_ready = false;
+	buf_clear(stream->out);
+}
+
+static void
+fail_to_send(struct stream *stream, int error)
+{
+	stream->broken = true;
+	stream->full = false;
+	buf_clear(stream->out);
+	if (stream->eof)
+		stream->error = error;
+}
+
+int
+stream_flush(struct stream *stream)
+{
+	if (stream->broken)
+		buf_clear(stream->out);
+	while (stream->error == 0 && buf_len(stream->out) > 0) {
+		struct slice bytes = buf_slice(stream->out);
+		ssize_t sent =
+		    send(stream->ev.fd, bytes.ptr, bytes.len, MSG_NOSIGNAL);
+		if (sent == -1 && errno == EINTR)
+			continue;
+		if (sent == -1 && errno == EAGAIN) {
+			stream->full = true;
+			return 0;
+		}
+		if (sent == -1) {
+			fail_to_send(stream, errno);
+			return -1;
+		}
+		stream->octets_out += (uint64_t)sent;
+		buf_consume(stream->out, (size_t)sent);
+		stream->full = (size_t)sent < bytes.len;
+		if (stream->full)
+			return 0;
+	}
+	return stream->error == 0 && !stream->broken ? 0 : -1;
+}
+
+static ssize_t
+receive(struct stream *stream)
+{
+	char waste[DISCARD_SIZE];
+	size_t room = buf_room(stream->in);
+	char *to = waste;
+
+	if (stream->discard)
+		room = sizeof(waste);
+	else if ((to = buf_reserve(stream->in, room)) == NULL) {
+		errno = ENOMEM;
+		return -1;
+	}
+	ssize_t got = recv(stream->ev.fd, to, room, 0);
+	if (!stream->discard) {
+		int error = errno;
+		buf_commit(stream->in, got > 0 ? (size_t)got : 0);
+		errno = error;
+	}
+	return got;
+}
+
+static void
+read_some(struct stream *stream)
+{
+	ssize_t got = receive(stream);
+
+	if (got == -1 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (got == -1) {
+		fail(stream, errno);
+		stream->on_event(stream, STREAM_ERROR, stream->arg);
+	} else if (got == 0) {
+		stream->eof = true;
+		stream->on_event(stream, STREAM_EOF, stream->arg);
+	} else {
+		stream->octets_in += (uint64_t)got;
+		if (!stream->discard)
+			stream->on_event(stream, STREAM_DATA, stream->arg);
+	}
+}
+
+static void
+write_some(struct stream *stream)
+{
+	int error = 0;
+	socklen_t len = sizeof(error);
+
+	if (stream->want_ready) {
+		stream->want_ready = false;
+		getsockopt(stream->ev.fd, SOL_SOCKET, SO_ERROR, &error, &len);
+		if (error != 0) {
+			fail(stream, error);
+			stream->on_event(stream, STREAM_ERROR, stream->arg);
+			return;
+		}
+		stream->on_event(stream, STREAM_READY, stream->arg);
+		return;
+	}
+	stream_flush(stream);
+	stream->on_event(stream,
+	    stream->error != 0 ? STREAM_ERROR : STREAM_ROOM, stream->arg);
+}
+
+static void
+on_ready(struct ev_loop *ev, ev_io *watcher, int events)
+{
+	struct stream *stream;
+
+	(void)ev;
+	MAGIC_CAST(stream, watcher->data, STREAM_MAGIC);
+	/* Either may be reported for an error; the read tells which. */
+	if ((events & EV_WRITE) != 0 && (stream->want_ready || stream->full)) {
+		write_some(stream);
+		/* The owner's step may have changed everything: what else is
+		 * there is told again. */
+		stream_update(stream);
+		return;
+	}
+	if ((events & EV_READ) != 0 && (stream->events & EV_READ) != 0)
+		read_some(stream);
+	stream_update(stream);
+}
+
+void
+stream_pause(struct stream *stream, bool paused)
+{
+	stream->paused = paused;
+}
+
+void
+stream_want_ready(struct stream *stream)
+{
+	stream->want_ready = true;
+}
+
+void
+stream_shutdown(struct stream *stream)
+{
+	if (stream->shut || stream->error != 0)
+		return;
+	stream->shut = true;
+	shutdown(stream->ev.fd, SHUT_WR);
+}
+
+void
+stream_discard(struct stream *stream)
+{
+	stream->discard = true;
+	stream->paused = false;
+	buf_clear(stream->in);
+}
+
+int
+stream_error(const struct stream *stream)
+{
+	return stream->error;
+}
+
+bool
+stream_is_eof(const struct stream *stream)
+{
+	return stream->eof;
+}
+
+int
+stream_fd(const struct stream *stream)
+{
+	return stream->ev.fd;
+}
+
+uint64_t
+stream_octets_in(const struct stream *stream)
+{
+	return stream->octets_in;
+}
+
+uint64_t
+stream_octets_out(const struct stream *stream)
+{
+	return stream->octets_out;
+}

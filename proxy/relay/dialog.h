@@ -1,0 +1,144 @@
+/*
+ * One SMTP conversation without its sockets: the engine, the policy and the
+ * record, joined.  Bytes of either side go in, bytes for either side come
+ * out, and now and then an order to whoever owns the connections.  The daemon
+ * drives it from libev, tests from a transcript; it owns no descriptor and
+ * reads no clock (the time comes in as an argument).
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef RELAY_DIALOG_H
+#define RELAY_DIALOG_H
+
+#include "audit/record.h"
+#include "base/buf.h"
+#include "policy/policy.h"
+
+struct pool;
+
+/* Shared by all dialogs of a listener; outlives them. */
+struct dialog_listener {
+	struct slice name;
+	const char *mode; /* "tproxy", "redirect", "explicit" */
+	const struct policy *policy;
+	bool hide_starttls;  /* tls: {client: hide} */
+	bool reset_upstream; /* on_upstream_failure: reset */
+	struct slice node;
+};
+
+/* Who talks to whom. */
+struct dialog_start {
+	struct endpoint client;
+	struct endpoint server;
+	char ref[RECORD_REF + 1];
+	uint64_t wall_us;
+	uint64_t mono_us;
+};
+
+/* The four buffers, the caller's storage.  The caller appends what it reads
+ * to `in` and sends what stands in `out`.  Room in an `out` is what the
+ * dialog may fill: a full one stops the reading of the other side's `in`. */
+struct dialog_io {
+	struct buf client_in, client_out;
+	struct buf server_in, server_out;
+};
+
+enum dialog_order {
+	DIALOG_WAIT,    /* nothing to do until there is I/O or time passes */
+	DIALOG_CONNECT, /* connect to the server now */
+	DIALOG_BLIND,   /* from now on relay both directions unread: what stands
+			 * in the `in` buffers first.  With tls_only the first
+			 * byte of the client must be 0x16. */
+	DIALOG_CUT,     /* reset the server's connection, keep the client's; no
+			 * dialog_eof for the server follows */
+	DIALOG_CLOSE    /* send what stands in the `out` buffers, then close as
+			 * the flags below say */
+};
+
+struct dialog_act {
+	enum dialog_order order;
+	bool tls_only;     /* of BLIND */
+	bool reset_client; /* of CLOSE: by RST, and nothing more is sent */
+	bool reset_server; /* of CLOSE: by RST, what is unsent is dropped */
+};
+
+/* What the dialog waits for now, so that the caller can set its timer. */
+enum dialog_wait {
+	DIALOG_WAIT_CONNECT,  /* the upstream connection */
+	DIALOG_WAIT_GREETING, /* the server's 220 */
+	DIALOG_WAIT_COMMAND,  /* a command of the client, or a server's reply */
+	DIALOG_WAIT_BLOCK,    /* message text */
+	DIALOG_WAIT_END,      /* the reply to the end of data */
+	DIALOG_WAIT_BLIND     /* anything, either way */
+};
+
+enum dialog_side {
+	DIALOG_CLIENT,
+	DIALOG_SERVER
+};
+
+/* Why the upstream connection failed. */
+enum dialog_failure {
+	DIALOG_REFUSED,
+	DIALOG_UNREACHABLE,
+	DIALOG_TIMED_OUT,
+	DIALOG_NO_PORT,      /* no free source port */
+	DIALOG_LOOP,         /* it would come back to the gate */
+	DIALOG_NO_RESOURCES, /* descriptors, memory, a limit of the gate */
+	DIALOG_NO_LOG        /* no sink can be written and log.on_failure is
+			      * refuse: decided before connecting */
+};
+
+struct dialog;
+
+/* NULL: no memory.  `pool` gives small blocks and outlives the dialog. */
+struct dialog *dialog_new(const struct dialog_listener *listener,
+    const struct dialog_start *start, struct dialog_io *io);
+void dialog_free(struct dialog **dialog);
+
+/* Does all that can be done with the bytes that are there.  Call it once at
+ * the start, then after every change: bytes in `in`, room in `out`, an event
+ * below.  Returns DIALOG_WAIT when nothing is left; another order is to be
+ * carried out, and then dialog_step called again, except after CLOSE. */
+void dialog_step(
+    struct dialog *dialog, uint64_t mono_us, struct dialog_act *act);
+
+/* Events; each is followed by dialog_step. */
+void dialog_connected(
+    struct dialog *dialog, const struct endpoint *local, uint64_t mono_us);
+void dialog_failed(
+    struct dialog *dialog, enum dialog_failure why, struct slice detail);
+/* End of file, or an error (`detail` says which), on a side. */
+void dialog_eof(
+    struct dialog *dialog, enum dialog_side side, struct slice detail);
+void dialog_timed_out(struct dialog *dialog);
+/* The program ends: 421 to the client as soon as no reply is awaited. */
+void dialog_drain(struct dialog *dialog);
+
+enum dialog_wait dialog_waits(const struct dialog *dialog);
+/* Changes whenever a command or a block is complete: the timer of
+ * dialog_waits starts anew then (deadlines are per command, not per read). */
+unsigned dialog_progress(const struct dialog *dialog);
+
+/* The connect stage said splice: blind as soon as connected. */
+bool dialog_is_spliced(const struct dialog *dialog);
+/* Blind after STARTTLS, and the client's first bytes are no TLS: the session
+ * is over; both connections are to be reset. */
+void dialog_not_tls(struct dialog *dialog, struct slice first);
+
+/* Worth the operator's eye in the record ("source_port_taken"). */
+void dialog_note(struct dialog *dialog, const char *note);
+
+/* The `session` line into `out`, after CLOSE or when the connections are
+ * gone.  Octets are those that crossed the sockets. */
+struct dialog_octets {
+	uint64_t client_in, client_out, server_in, server_out;
+};
+/* The `start` line, right after dialog_new. */
+bool dialog_write_start(
+    const struct dialog *dialog, uint64_t seq, struct buf *out);
+bool dialog_write_record(struct dialog *dialog,
+    const struct dialog_octets *octets, uint64_t mono_us, uint64_t seq,
+    struct buf *out);
+
+#endif

@@ -1,0 +1,124 @@
+/*
+ * What the engine tells, written to the record.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "relay/dialog_private.h"
+
+static void
+on_reply(struct dialog *dialog, const struct smtp_noted *noted, const char *by)
+{
+	struct record *record = dialog->record;
+	bool failed = noted->code >= 400;
+
+	switch (noted->verb) {
+	case SMTP_EHLO:
+	case SMTP_HELO:
+		record_helo_reply(record, noted->text, by);
+		dialog->ehlo_refused = noted->verb == SMTP_EHLO && failed;
+		break;
+	case SMTP_AUTH:
+	case SMTP_CONT:
+		if (noted->code < 300 || failed)
+			record_auth_reply(record, noted->text, by);
+		break;
+	case SMTP_MAIL:
+		record_mail_reply(record, noted->text, by);
+		break;
+	case SMTP_RCPT:
+		record_rcpt_reply(record, noted->text, by);
+		break;
+	case SMTP_DATA:
+	case SMTP_BDAT:
+		if (!failed)
+			break;
+		/* fallthrough */
+	case SMTP_DOT:
+	case SMTP_LASTBDAT:
+		record_message_end(
+		    record, noted->text, by, !dialog->engine.client_gone);
+		dialog->mail_open = false;
+		break;
+	case SMTP_RSET:
+	case SMTP_STARTTLS:
+	case SMTP_VRFY:
+	case SMTP_EXPN:
+	case SMTP_HELP:
+	case SMTP_NOOP:
+	case SMTP_ETRN:
+	case SMTP_QUIT:
+	case SMTP_UNKNOWN:
+		break;
+	}
+}
+
+void
+dialog_close_mail(struct dialog *dialog)
+{
+	if (dialog->mail_open)
+		record_transaction_end(dialog->record);
+	dialog->mail_open = false;
+}
+
+static void
+on_text(struct dialog *dialog, const struct smtp_noted *noted)
+{
+	record_text(dialog->record, (uint64_t)noted->number, noted->other);
+	if (noted->text.len > 0)
+		record_message_id(dialog->record, noted->text);
+}
+
+static void
+on_note(void *ctx, const struct smtp_noted *noted)
+{
+	struct dialog *dialog = ctx;
+	struct record *record = dialog->record;
+	const char *by = noted->by_gate ? "gate" : "server";
+
+	switch (noted->note) {
+	case SMTP_NOTE_GREETING:
+		record_greeting(record, noted->text, by, dialog->now_us);
+		break;
+	case SMTP_NOTE_REPLY:
+		on_reply(dialog, noted, by);
+		break;
+	case SMTP_NOTE_HELO_SAID:
+		record_helo_server_reply(record, noted->text);
+		if (dialog->current != NULL)
+			dialog->current->settled = noted->code < 400;
+		break;
+	case SMTP_NOTE_KEYWORD:
+		record_capability(record, noted->text, noted->flag);
+		break;
+	case SMTP_NOTE_AUTH:
+		record_auth(record, noted->text, noted->more);
+		break;
+	case SMTP_NOTE_MAIL:
+		dialog_close_mail(dialog);
+		record_mail(record, noted->text, noted->number);
+		dialog->mail_open = true;
+		break;
+	case SMTP_NOTE_RCPT:
+		record_rcpt(record, noted->text);
+		break;
+	case SMTP_NOTE_TEXT:
+		on_text(dialog, noted);
+		break;
+	case SMTP_NOTE_VOID:
+		dialog_close_mail(dialog);
+		break;
+	case SMTP_NOTE_VIOLATION:
+		record_violation(record, noted->word, noted->text);
+		break;
+	}
+}
+
+static int
+on_keyword(void *ctx, struct slice keyword)
+{
+	struct dialog *dialog = ctx;
+
+	return policy_capability(dialog->listener->policy, keyword);
+}
+
+const struct smtp_hooks dialog_hooks = {on_note, on_keyword};

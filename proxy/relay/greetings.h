@@ -1,0 +1,44 @@
+/*
+ * The names a client gave in one session, so that the same name gets the same
+ * verdict again: after a fallback from EHLO to HELO, a repetition, a RSET.
+ * What is kept is not the verdict but what it was judged by; a policy never
+ * changes within a session, so that is the same.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef RELAY_GREETINGS_H
+#define RELAY_GREETINGS_H
+
+#include "policy/policy.h"
+
+struct greeting {
+	struct greeting *next;
+	struct slice received;  /* owned, as first received */
+	struct slice forwarded; /* owned; the name the server saw last */
+	enum policy_verb verb;  /* of the first time */
+	unsigned repeat;
+	bool fallback;
+	unsigned retries; /* candidates of on_server_refusal tried */
+	bool settled;     /* the server took the name */
+};
+
+enum {
+	GREETINGS_MAX = 8
+};
+
+struct greetings {
+	struct greeting *first;
+	unsigned count;
+};
+
+/* The entry of a name (letters compared without case); a new one of these
+ * facts where there is none.  Over GREETINGS_MAX names the oldest is
+ * forgotten.  NULL: no memory. */
+struct greeting *greetings_get(struct greetings *greetings,
+    struct slice received, enum policy_verb verb, unsigned repeat,
+    bool fallback);
+void greetings_fini(struct greetings *greetings);
+/* Copies the name; keeps the old one when there is no memory. */
+void greeting_set_forwarded(struct greeting *greeting, struct slice name);
+
+#endif

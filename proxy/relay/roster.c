@@ -1,0 +1,175 @@
+/*
+ * All sessions of a worker: their records, their end.  See session.h.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "base/log.h"
+#include "relay/session_private.h"
+
+#include <stdlib.h>
+
+enum {
+	POOL_KEEP = 256,
+	LINE_MAX = RECORD_MAX + 4096
+};
+
+/* --- the end of a session -------------------------------------------------------- */
+
+static struct dialog_octets
+octets_of(const struct session *session)
+{
+	struct dialog_octets octets = {
+	    .client_in = stream_octets_in(session->client),
+	    .client_out = stream_octets_out(session->client),
+	    .server_in = session->server_in,
+	    .server_out = session->server_out};
+
+	if (session->server != NULL) {
+		octets.server_in += stream_octets_in(session->server);
+		octets.server_out += stream_octets_out(session->server);
+	}
+	return octets;
+}
+
+void
+roster_publish(struct roster *roster)
+{
+	if (!ring_put(roster->ring, buf_slice(&roster->line)))
+		log_error("a record is lost while the log takes none");
+	buf_clear(&roster->line);
+}
+
+static void
+write_record(struct session *session)
+{
+	struct roster *roster = session->roster;
+	struct dialog_octets octets = octets_of(session);
+
+	if (roster->ring == NULL)
+		return;
+	if (dialog_write_record(session->dialog, &octets, loop_mono_us(),
+		++roster->seq, &roster->line))
+		roster_publish(roster);
+	else
+		log_error("a record is lost: no memory for it");
+}
+
+void
+session_mark_dead(struct session *session)
+{
+	struct roster *roster = session->roster;
+
+	if (session->dead)
+		return;
+	session->dead = true;
+	write_record(session);
+	if (session->previous != NULL)
+		session->previous->next = session->next;
+	else
+		roster->first = session->next;
+	if (session->next != NULL)
+		session->next->previous = session->previous;
+	session->next_dead = roster->dead;
+	roster->dead = session;
+	roster->open--;
+	loop_timer_stop(session->timer);
+}
+
+/* A connection of our own may be caught by a redirect and come back: marks
+ * its local port while it lasts. */
+void
+session_mark_port(struct session *session, int fd)
+{
+	struct endpoint local;
+
+	if (session->listener->source != NET_SOURCE_GATE ||
+	    session->roster->own_ports == NULL || !net_local(fd, &local))
+		return;
+	session->own_port = local.port;
+	session->roster->own_ports[local.port]++;
+}
+
+static void
+unmark_own_port(struct session *session)
+{
+	if (session->own_port != 0)
+		session->roster->own_ports[session->own_port]--;
+	session->own_port = 0;
+}
+
+void
+session_drop_server(struct session *session, bool reset)
+{
+	unmark_own_port(session);
+	if (session->server == NULL)
+		return;
+	session->server_in += stream_octets_in(session->server);
+	session->server_out += stream_octets_out(session->server);
+	stream_free(&session->server, reset);
+	buf_clear(&session->io.server_in);
+	buf_clear(&session->io.server_out);
+}
+
+void
+session_release(struct session *session)
+{
+	unmark_own_port(session);
+	stream_free(&session->client, false);
+	stream_free(&session->server, false);
+	loop_timer_free(&session->timer);
+	dialog_free(&session->dialog);
+	buf_fini(&session->io.client_in);
+	buf_fini(&session->io.client_out);
+	buf_fini(&session->io.server_in);
+	buf_fini(&session->io.server_out);
+	session->magic = 0;
+	free(session);
+}
+
+void
+session_reap(struct roster *roster)
+{
+	while (roster->dead != NULL) {
+		struct session *session = roster->dead;
+		roster->dead = session->next_dead;
+		session_release(session);
+	}
+}
+
+/* --- roster ------------------------------------------------------------------------ */
+
+bool
+roster_init(struct roster *roster, struct loop *loop, struct ring *ring)
+{
+	*roster = (struct roster){.loop = loop, .ring = ring};
+	roster->pool = pool_new(SESSION_BLOCK, POOL_KEEP);
+	buf_init(&roster->line, LINE_MAX);
+	return roster->pool != NULL;
+}
+
+void
+roster_fini(struct roster *roster)
+{
+	while (roster->first != NULL) {
+		struct session *session = roster->first;
+		session->dead = true;
+		roster->first = session->next;
+		session->next_dead = roster->dead;
+		roster->dead = session;
+	}
+	session_reap(roster);
+	buf_fini(&roster->line);
+	pool_free(&roster->pool);
+}
+
+void
+roster_drain(struct roster *roster)
+{
+	roster->draining = true;
+	for (struct session *session = roster->first; session != NULL;
+	     session = session->next) {
+		dialog_drain(session->dialog);
+		if (session->phase == PHASE_TALK)
+			session_turn(session);
+	}
+}

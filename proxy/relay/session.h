@@ -1,0 +1,82 @@
+/*
+ * One proxied connection: two streams and one dialog.  Nothing is decided
+ * here; the dialog's orders are carried out.  No callback frees a session: it
+ * is marked, and session_reap frees what is marked once a turn of the loop.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef RELAY_SESSION_H
+#define RELAY_SESSION_H
+
+#include "audit/ring.h"
+#include "base/pool.h"
+#include "io/loop.h"
+#include "net/socket.h"
+#include "relay/dialog.h"
+
+/* How connections of one listener are served; outlives its sessions. */
+struct session_listener {
+	struct dialog_listener dialog;
+	enum net_source source;
+	struct endpoint upstream; /* of explicit; port 0: the original one */
+};
+
+/* Milliseconds. */
+struct session_timeouts {
+	uint32_t greeting, command, data_block, data_end, connect;
+};
+
+struct session;
+
+/* All sessions of a worker and what they share. */
+struct roster {
+	struct loop *loop;
+	struct pool *pool; /* of SESSION_BLOCK bytes */
+	struct ring *ring; /* finished records; NULL: none are kept */
+	struct session_timeouts timeouts;
+	bool start_events;
+	unsigned lane;  /* of the references: unique per worker and start */
+	unsigned count; /* references so far */
+	uint64_t seq;   /* lines so far */
+	unsigned open;  /* sessions now */
+	struct session *first;
+	struct session *dead; /* marked, to be freed */
+	struct buf line;      /* where a record is written before it goes */
+	bool draining;
+	/* Shared by all workers: a count for each local port of connections
+	 * that the gate itself began with its own address. */
+	_Atomic unsigned char *own_ports;
+};
+
+enum {
+	/* Of each of the four buffers of a session, held only while bytes
+	 * wait in it. */
+	SESSION_BLOCK = 64 * 1024
+};
+
+/* Storage is the caller's.  False: no memory. */
+bool roster_init(struct roster *roster, struct loop *loop, struct ring *ring);
+void roster_fini(struct roster *roster);
+/* Asks every session to end at its next idle moment, and sessions yet to come
+ * likewise. */
+void roster_drain(struct roster *roster);
+
+/* Why a session may not begin: it is answered 421 and recorded. */
+enum session_admit {
+	SESSION_ADMIT,
+	SESSION_FULL,   /* limits.sessions */
+	SESSION_NO_LOG, /* log.on_failure: refuse */
+	SESSION_LOOP    /* the connection would come back to the gate */
+};
+
+/* Takes the client's descriptor over and begins.  False: no memory, the
+ * descriptor is closed by RST. */
+bool session_start(struct roster *roster,
+    const struct session_listener *listener, int fd,
+    const struct endpoint *client, const struct endpoint *server,
+    enum session_admit admit);
+
+/* Frees the marked sessions. */
+void session_reap(struct roster *roster);
+
+#endif

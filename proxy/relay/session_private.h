@@ -1,0 +1,61 @@
+/*
+ * A session, as its files see it: session.c (events and the connection to the
+ * server), session_close.c (blind relay and endings), roster.c (all sessions,
+ * their records and their end).
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef RELAY_SESSION_PRIVATE_H
+#define RELAY_SESSION_PRIVATE_H
+
+#include "io/stream.h"
+#include "relay/session.h"
+
+enum {
+	SESSION_MAGIC = 0x5e550001
+};
+
+enum session_phase {
+	PHASE_TALK,  /* the dialog reads everything */
+	PHASE_BLIND, /* bytes are relayed unread */
+	PHASE_CLOSE  /* the last bytes go out, then the peers close */
+};
+
+struct session {
+	unsigned magic;
+	enum session_phase phase;
+	struct roster *roster;
+	const struct session_listener *listener;
+	struct session *next, *previous; /* in the roster */
+	struct session *next_dead;
+	struct stream *client, *server;
+	struct loop_timer *timer;
+	struct dialog *dialog;
+	struct dialog_io io;
+	struct endpoint client_end, server_end;
+	uint64_t deadline_us;           /* of what the dialog waits for */
+	uint64_t server_in, server_out; /* of a server stream that is gone */
+	unsigned progress; /* dialog_progress when the deadline was set */
+	enum dialog_wait waits;
+	uint16_t own_port; /* 0: none is marked */
+	bool connected;
+	bool tls_due; /* blind: the client's first byte must begin TLS */
+	bool dead;
+};
+
+/* Does all that can be done now; the end of every callback. */
+void session_turn(struct session *session);
+/* Writes the record and leaves the roster; freed by session_reap. */
+void session_mark_dead(struct session *session);
+void session_release(struct session *session);
+void session_drop_server(struct session *session, bool reset);
+/* Notes the local port of a connection of our own, while it lasts. */
+void session_mark_port(struct session *session, int fd);
+/* The dialog is over: what is left is to send and to close. */
+void session_begin_close(struct session *session, const struct dialog_act *act);
+void session_close_step(struct session *session);
+void session_blind_step(struct session *session);
+/* Sends the line that stands in roster->line to the log. */
+void roster_publish(struct roster *roster);
+
+#endif
