@@ -13,12 +13,19 @@
 
 struct kernel;
 
+struct nft_ruleset;
+
 /* Whether any listener needs the kernel's help. */
 bool kernel_is_needed(const struct config *config);
 /* Route first, then the table; what was done is undone if a later step fails.
  * `gate_uid` is who the gate's own connections belong to.  NULL with the
  * reason logged. */
 struct kernel *kernel_open(const struct config *config, uid_t gate_uid);
+/* The description alone, for printing and comparing; kernel_free frees it. */
+struct kernel *kernel_describe(const struct config *config, uid_t gate_uid);
+const struct nft_ruleset *kernel_ruleset(const struct kernel *kernel);
+bool kernel_has_tproxy(const struct kernel *kernel);
+void kernel_free(struct kernel **kernel);
 /* Lets go: under `open` the table goes with it, and the route too; under
  * `closed` both stay until `ehlogate nft remove`. */
 void kernel_close(struct kernel **kernel);

@@ -13,6 +13,8 @@
 
 #include "audit/record.h"
 
+#include <stdio.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>

@@ -1,0 +1,657 @@
+/*
+ * The table and the kernel.  See nft.h.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "net/nft.h"
+
+#include "base/log.h"
+#include "net/nft_rules.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <libmnl/libmnl.h>
+#include <libnftnl/chain.h>
+#include <libnftnl/common.h>
+#include <libnftnl/expr.h>
+#include <libnftnl/rule.h>
+#include <libnftnl/table.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Linux 6.9; younger than the headers that this is built with. */
+#ifndef NFT_TABLE_F_PERSIST
+#define NFT_TABLE_F_PERSIST 0x4
+#endif
+
+enum {
+	BATCH_SIZE = 1024 * 1024,
+	NETLINK_BUFFER = 16 * 1024, /* what libmnl asks for on any page size */
+	WHY = 256,
+	WHO = 64
+};
+
+struct nft_handle {
+	struct mnl_socket *socket; /* the owner */
+	struct mnl_socket *watch;
+	uint32_t flags;
+	uint32_t own_port; /* the owner's netlink port: its changes are ours */
+};
+
+/* --- printing ---------------------------------------------------------------------- */
+
+struct printing {
+	struct buf *out;
+	const struct nft_ruleset *ruleset;
+	enum nft_chain_id chain;
+};
+
+static void
+print_rule(enum nft_chain_id chain, struct nftnl_rule *rule, struct slice text,
+    void *arg)
+{
+	struct printing *printing = arg;
+
+	nftnl_rule_free(rule);
+	if (chain != printing->chain)
+		return;
+	buf_append_str(printing->out, "\t\t");
+	buf_append(printing->out, text);
+	buf_append_str(printing->out, "\n");
+}
+
+void
+nft_print(const struct nft_ruleset *ruleset, struct buf *out)
+{
+	struct printing printing = {out, ruleset, NFT_CHAIN_PREROUTING};
+
+	buf_append_str(out, "table inet " NFT_TABLE " {\n");
+	for (int i = 0; i < NFT_CHAINS; i++) {
+		const struct nft_chain *chain = &nft_chains[i];
+		if (!nft_has_chain(ruleset, (enum nft_chain_id)i))
+			continue;
+		buf_printf(out,
+		    "\tchain %s {\n\t\ttype %s hook %s priority %d; policy "
+		    "accept;\n",
+		    chain->name, chain->type, chain->hook, chain->priority);
+		printing.chain = (enum nft_chain_id)i;
+		nft_rules(ruleset, print_rule, &printing);
+		buf_append_str(out, "\t}\n");
+	}
+	buf_append_str(out, "}\n");
+}
+
+/* --- netlink ------------------------------------------------------------------------- */
+
+static struct mnl_socket *
+open_socket(unsigned groups)
+{
+	struct mnl_socket *socket = mnl_socket_open(NETLINK_NETFILTER);
+
+	if (socket == NULL)
+		return NULL;
+	if (mnl_socket_bind(socket, groups, MNL_SOCKET_AUTOPID) < 0 ||
+	    fcntl(mnl_socket_get_fd(socket), F_SETFD, FD_CLOEXEC) == -1) {
+		mnl_socket_close(socket);
+		return NULL;
+	}
+	return socket;
+}
+
+static uint32_t
+next_sequence(void)
+{
+	static uint32_t sequence;
+
+	if (sequence == 0)
+		sequence = (uint32_t)time(NULL);
+	return ++sequence;
+}
+
+/* A transaction that is being written. */
+struct batch {
+	struct mnl_nlmsg_batch *batch;
+	char *memory;
+	uint32_t last; /* the sequence number of the last message */
+};
+
+static void *
+batch_tail(const struct batch *batch)
+{
+	return mnl_nlmsg_batch_current(batch->batch);
+}
+
+static void
+batch_open(struct batch *batch)
+{
+	batch->memory = malloc(BATCH_SIZE + NETLINK_BUFFER);
+	if (batch->memory == NULL)
+		log_fatal("no memory for a ruleset");
+	batch->batch = mnl_nlmsg_batch_start(batch->memory, BATCH_SIZE);
+	batch->last = next_sequence();
+	nftnl_batch_begin(batch_tail(batch), batch->last);
+	mnl_nlmsg_batch_next(batch->batch);
+}
+
+static struct nlmsghdr *
+batch_message(struct batch *batch, uint16_t type, uint16_t flags)
+{
+	batch->last = next_sequence();
+	return nftnl_nlmsg_build_hdr(
+	    batch_tail(batch), type, NFPROTO_INET, flags, batch->last);
+}
+
+/* Sends the whole transaction and waits for its end.  0, or an errno. */
+static int
+batch_commit(struct batch *batch, struct mnl_socket *socket)
+{
+	char answer[NETLINK_BUFFER];
+	uint32_t port = mnl_socket_get_portid(socket);
+	int error = 0;
+
+	uint32_t end = next_sequence();
+	nftnl_batch_end(batch_tail(batch), end);
+	mnl_nlmsg_batch_next(batch->batch);
+	if (mnl_socket_sendto(socket, mnl_nlmsg_batch_head(batch->batch),
+		mnl_nlmsg_batch_size(batch->batch)) < 0)
+		error = errno;
+	/* Each message that fails is answered; the last one always is. */
+	while (error == 0) {
+		ssize_t got =
+		    mnl_socket_recvfrom(socket, answer, sizeof(answer));
+		if (got <= 0) {
+			error = got == 0 ? EIO : errno;
+			break;
+		}
+		if (mnl_cb_run(answer, (size_t)got, 0, port, NULL, NULL) < 0)
+			error = errno;
+		const struct nlmsghdr *header = (const void *)answer;
+		if (header->nlmsg_seq == batch->last)
+			break;
+	}
+	mnl_nlmsg_batch_stop(batch->batch);
+	free(batch->memory);
+	return error;
+}
+
+static void
+put_table(struct batch *batch, uint16_t type, uint16_t flags,
+    const uint32_t *table_flags)
+{
+	struct nftnl_table *table = nftnl_table_alloc();
+	struct nlmsghdr *header = batch_message(batch, type, flags);
+
+	if (table == NULL)
+		log_fatal("no memory for a ruleset");
+	nftnl_table_set_str(table, NFTNL_TABLE_NAME, NFT_TABLE);
+	nftnl_table_set_u32(table, NFTNL_TABLE_FAMILY, NFPROTO_INET);
+	if (table_flags != NULL)
+		nftnl_table_set_u32(table, NFTNL_TABLE_FLAGS, *table_flags);
+	nftnl_table_nlmsg_build_payload(header, table);
+	nftnl_table_free(table);
+	mnl_nlmsg_batch_next(batch->batch);
+}
+
+static void
+put_chain(struct batch *batch, const struct nft_chain *from)
+{
+	struct nftnl_chain *chain = nftnl_chain_alloc();
+	struct nlmsghdr *header =
+	    batch_message(batch, NFT_MSG_NEWCHAIN, NLM_F_CREATE | NLM_F_ACK);
+
+	if (chain == NULL)
+		log_fatal("no memory for a ruleset");
+	nftnl_chain_set_str(chain, NFTNL_CHAIN_TABLE, NFT_TABLE);
+	nftnl_chain_set_str(chain, NFTNL_CHAIN_NAME, from->name);
+	nftnl_chain_set_str(chain, NFTNL_CHAIN_TYPE, from->type);
+	nftnl_chain_set_u32(chain, NFTNL_CHAIN_HOOKNUM, from->hook_number);
+	nftnl_chain_set_s32(chain, NFTNL_CHAIN_PRIO, from->priority);
+	nftnl_chain_set_u32(chain, NFTNL_CHAIN_POLICY, NF_ACCEPT);
+	nftnl_chain_nlmsg_build_payload(header, chain);
+	nftnl_chain_free(chain);
+	mnl_nlmsg_batch_next(batch->batch);
+}
+
+static void
+put_rule(enum nft_chain_id chain, struct nftnl_rule *rule, struct slice text,
+    void *arg)
+{
+	struct batch *batch = arg;
+	struct nlmsghdr *header = batch_message(
+	    batch, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND | NLM_F_ACK);
+
+	(void)chain;
+	(void)text;
+	nftnl_rule_nlmsg_build_payload(header, rule);
+	nftnl_rule_free(rule);
+	mnl_nlmsg_batch_next(batch->batch);
+}
+
+/* One request whose answer is read by `each`; 0, or an errno. */
+static int
+ask(struct mnl_socket *socket, struct nlmsghdr *header, mnl_cb_t each,
+    void *arg)
+{
+	char answer[NETLINK_BUFFER];
+	uint32_t sequence = header->nlmsg_seq;
+	int more = 1;
+
+	if (mnl_socket_sendto(socket, header, header->nlmsg_len) < 0)
+		return errno;
+	while (more > 0) {
+		ssize_t got =
+		    mnl_socket_recvfrom(socket, answer, sizeof(answer));
+		if (got <= 0)
+			return got == 0 ? EIO : errno;
+		more = mnl_cb_run(answer, (size_t)got, sequence,
+		    mnl_socket_get_portid(socket), each, arg);
+	}
+	return more < 0 ? errno : 0;
+}
+
+/* 0: the table is there; ENOENT; or another errno. */
+static int
+find_table(struct mnl_socket *socket)
+{
+	char request[NETLINK_BUFFER];
+	struct nlmsghdr *header = nftnl_nlmsg_build_hdr(request,
+	    NFT_MSG_GETTABLE, NFPROTO_INET, NLM_F_ACK, next_sequence());
+	struct nftnl_table *table = nftnl_table_alloc();
+
+	if (table == NULL)
+		log_fatal("no memory for a ruleset");
+	nftnl_table_set_str(table, NFTNL_TABLE_NAME, NFT_TABLE);
+	nftnl_table_nlmsg_build_payload(header, table);
+	nftnl_table_free(table);
+	return ask(socket, header, NULL, NULL);
+}
+
+static int
+install(struct mnl_socket *socket, const struct nft_ruleset *ruleset,
+    uint32_t flags)
+{
+	struct batch batch;
+	int there = find_table(socket);
+
+	if (there != 0 && there != ENOENT)
+		return there;
+	batch_open(&batch);
+	if (there == 0)
+		put_table(&batch, NFT_MSG_DELTABLE, NLM_F_ACK, NULL);
+	put_table(&batch, NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_ACK, &flags);
+	for (int i = 0; i < NFT_CHAINS; i++)
+		if (nft_has_chain(ruleset, (enum nft_chain_id)i))
+			put_chain(&batch, &nft_chains[i]);
+	nft_rules(ruleset, put_rule, &batch);
+	return batch_commit(&batch, socket);
+}
+
+static void
+explain(char why[WHY], int error)
+{
+	const char *mend = "";
+
+	if (error == EPERM)
+		mend = " (CAP_NET_ADMIN is missing, or another ehlogate owns "
+		       "the table)";
+	else if (error == ENOENT || error == EOPNOTSUPP)
+		mend = " (the kernel lacks nft_tproxy, nft_socket, nft_fib or "
+		       "nf_tables itself: `modprobe nft_tproxy nft_socket "
+		       "nft_fib_inet`)";
+	snprintf(why, WHY, "%s%s", strerror(error), mend);
+}
+
+/* The strongest keeping that the kernel has for what is asked. */
+static int
+install_somehow(struct nft_handle *handle, const struct nft_ruleset *ruleset,
+    enum nft_keeping *keeping)
+{
+	uint32_t owned = NFT_TABLE_F_OWNER;
+	int error;
+
+	handle->flags = ruleset->closed ? owned | NFT_TABLE_F_PERSIST : owned;
+	*keeping = ruleset->closed ? NFT_OWNED_PERSISTENT : NFT_OWNED;
+	error = install(handle->socket, ruleset, handle->flags);
+	if (error != EOPNOTSUPP && error != EINVAL)
+		return error;
+	handle->flags = 0;
+	*keeping = NFT_PLAIN;
+	return install(handle->socket, ruleset, handle->flags);
+}
+
+struct nft_handle *
+nft_install(
+    const struct nft_ruleset *ruleset, enum nft_keeping *keeping, char why[WHY])
+{
+	struct nft_handle *handle = calloc(1, sizeof(*handle));
+	int error;
+
+	if (handle == NULL)
+		log_fatal("no memory for a ruleset");
+	handle->socket = open_socket(0);
+	handle->watch = open_socket(1 << (NFNLGRP_NFTABLES - 1));
+	if (handle->socket == NULL || handle->watch == NULL) {
+		explain(why, errno);
+		nft_close(&handle);
+		return NULL;
+	}
+	int fd = mnl_socket_get_fd(handle->watch);
+	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+	handle->own_port = mnl_socket_get_portid(handle->socket);
+	error = install_somehow(handle, ruleset, keeping);
+	if (error != 0) {
+		explain(why, error);
+		nft_close(&handle);
+	}
+	return handle;
+}
+
+bool
+nft_reinstall(
+    struct nft_handle *handle, const struct nft_ruleset *ruleset, char why[WHY])
+{
+	int error = install(handle->socket, ruleset, handle->flags);
+
+	if (error != 0)
+		explain(why, error);
+	return error == 0;
+}
+
+void
+nft_close(struct nft_handle **handle_p)
+{
+	struct nft_handle *handle = *handle_p;
+
+	if (handle == NULL)
+		return;
+	if (handle->socket != NULL)
+		mnl_socket_close(handle->socket);
+	if (handle->watch != NULL)
+		mnl_socket_close(handle->watch);
+	free(handle);
+	*handle_p = NULL;
+}
+
+void
+nft_forget(struct nft_handle **handle)
+{
+	/* The kernel counts descriptors: closing a copy gives nothing up. */
+	nft_close(handle);
+}
+
+/* --- watching ---------------------------------------------------------------------------- */
+
+int
+nft_watch_fd(const struct nft_handle *handle)
+{
+	return mnl_socket_get_fd(handle->watch);
+}
+
+/* Who changed something, of the generation message that ends each change. */
+struct culprit {
+	uint32_t own_pid;
+	bool other;
+	char *who;
+};
+
+static int
+take_attribute(const struct nlattr *attribute, void *data)
+{
+	const struct nlattr **table = data;
+	int type = mnl_attr_get_type(attribute);
+
+	if (type <= NFTA_GEN_MAX)
+		table[type] = attribute;
+	return MNL_CB_OK;
+}
+
+static int
+on_change(const struct nlmsghdr *header, void *data)
+{
+	struct culprit *culprit = data;
+	const struct nlattr *table[NFTA_GEN_MAX + 1] = {NULL};
+	uint32_t pid = 0;
+
+	if ((header->nlmsg_type & 0xff) != NFT_MSG_NEWGEN)
+		return MNL_CB_OK;
+	mnl_attr_parse(header, sizeof(struct nfgenmsg), take_attribute, table);
+	if (table[NFTA_GEN_PROC_PID] != NULL)
+		pid = ntohl(mnl_attr_get_u32(table[NFTA_GEN_PROC_PID]));
+	if (pid == culprit->own_pid)
+		return MNL_CB_OK;
+	culprit->other = true;
+	snprintf(culprit->who, WHO, "%.32s (pid %u)",
+	    table[NFTA_GEN_PROC_NAME] == NULL
+		? "another process"
+		: mnl_attr_get_str(table[NFTA_GEN_PROC_NAME]),
+	    (unsigned)pid);
+	return MNL_CB_OK;
+}
+
+bool
+nft_watch_read(struct nft_handle *handle, char who[WHO])
+{
+	char answer[NETLINK_BUFFER];
+	struct culprit culprit = {(uint32_t)getpid(), false, who};
+	ssize_t got;
+
+	snprintf(who, WHO, "another process");
+	while ((got = mnl_socket_recvfrom(
+		    handle->watch, answer, sizeof(answer))) > 0)
+		mnl_cb_run(answer, (size_t)got, 0, 0, on_change, &culprit);
+	/* Too much happened to be told: look for ourselves. */
+	return culprit.other || errno == ENOBUFS;
+}
+
+/* --- comparing --------------------------------------------------------------------------- */
+
+enum {
+	RULES_MAX = 4096,
+	RULE_TEXT = 2048
+};
+
+/* Rules as libnftnl words them, without what changes by itself. */
+struct listing {
+	char *lines[RULES_MAX];
+	unsigned count;
+};
+
+static bool
+is_counter_field(const char *at)
+{
+	return strncmp(at, "pkts ", 5) == 0 || strncmp(at, "bytes ", 6) == 0;
+}
+
+/* Counters run. */
+static void
+mask_counters(char *text)
+{
+	char *to = text;
+
+	for (char *at = text; *at != '\0';) {
+		if (!is_counter_field(at)) {
+			*to++ = *at++;
+			continue;
+		}
+		while (*at != '\0' && *at != ' ')
+			*to++ = *at++;
+		while (*at == ' ' || ascii_is_digit(*at))
+			at++;
+		*to++ = ' ';
+	}
+	*to = '\0';
+}
+
+static void
+list_rule(struct listing *listing, const struct nftnl_rule *rule)
+{
+	char text[RULE_TEXT], line[RULE_TEXT + 64];
+	struct nftnl_expr_iter *iter = nftnl_expr_iter_create(rule);
+	size_t len = 0;
+
+	if (iter == NULL || listing->count == RULES_MAX)
+		return;
+	for (struct nftnl_expr *expr = nftnl_expr_iter_next(iter);
+	     expr != NULL && len + 256 < sizeof(text);
+	     expr = nftnl_expr_iter_next(iter)) {
+		int got = nftnl_expr_snprintf(text + len, sizeof(text) - len,
+		    expr, NFTNL_OUTPUT_DEFAULT, 0);
+		len += (size_t)snprintf(text + len + got,
+			   sizeof(text) - len - (size_t)got, " [%s] ",
+			   nftnl_expr_get_str(expr, NFTNL_EXPR_NAME)) +
+		       (size_t)got;
+	}
+	text[len] = '\0';
+	nftnl_expr_iter_destroy(iter);
+	mask_counters(text);
+	snprintf(line, sizeof(line), "%s: %s",
+	    nftnl_rule_get_str(rule, NFTNL_RULE_CHAIN), text);
+	listing->lines[listing->count++] = slice_dup(slice_str(line));
+}
+
+static void
+list_ours(enum nft_chain_id chain, struct nftnl_rule *rule, struct slice text,
+    void *arg)
+{
+	(void)chain;
+	(void)text;
+	list_rule(arg, rule);
+	nftnl_rule_free(rule);
+}
+
+static int
+list_theirs(const struct nlmsghdr *header, void *data)
+{
+	struct nftnl_rule *rule = nftnl_rule_alloc();
+
+	if (rule == NULL)
+		return MNL_CB_ERROR;
+	if (nftnl_rule_nlmsg_parse(header, rule) == 0 &&
+	    slice_eq(slice_str(nftnl_rule_get_str(rule, NFTNL_RULE_TABLE)),
+		SLICE(NFT_TABLE)))
+		list_rule(data, rule);
+	nftnl_rule_free(rule);
+	return MNL_CB_OK;
+}
+
+static void
+free_listing(struct listing *listing)
+{
+	while (listing->count > 0)
+		free(listing->lines[--listing->count]);
+	free(listing);
+}
+
+/* The same rules chain by chain; the order of chains is no difference. */
+static int
+by_chain(const void *a, const void *b)
+{
+	const char *first = *(char *const *)a, *second = *(char *const *)b;
+
+	return strncmp(first, second, strcspn(first, ":"));
+}
+
+static bool
+is_listed(const struct listing *listing, const char *line)
+{
+	for (unsigned i = 0; i < listing->count; i++)
+		if (slice_eq(slice_str(listing->lines[i]), slice_str(line)))
+			return true;
+	return false;
+}
+
+static bool
+compare(
+    const struct listing *ours, const struct listing *theirs, struct buf *out)
+{
+	bool same = ours->count == theirs->count;
+
+	for (unsigned i = 0; i < ours->count; i++) {
+		if (is_listed(theirs, ours->lines[i]))
+			continue;
+		same = false;
+		buf_printf(out, "missing: %.900s\n", ours->lines[i]);
+	}
+	for (unsigned i = 0; i < theirs->count; i++) {
+		if (is_listed(ours, theirs->lines[i]))
+			continue;
+		same = false;
+		buf_printf(out, "foreign: %.900s\n", theirs->lines[i]);
+	}
+	if (!same && buf_len(out) == 0)
+		buf_append_str(out, "a rule stands more or less often\n");
+	return same;
+}
+
+static int
+list_kernel(struct mnl_socket *socket, struct listing *listing)
+{
+	char request[NETLINK_BUFFER];
+	struct nlmsghdr *header = nftnl_nlmsg_build_hdr(request,
+	    NFT_MSG_GETRULE, NFPROTO_INET, NLM_F_DUMP, next_sequence());
+
+	return ask(socket, header, list_theirs, listing);
+}
+
+int
+nft_compare(const struct nft_ruleset *ruleset, struct buf *out, char why[WHY])
+{
+	struct mnl_socket *socket = open_socket(0);
+	struct listing *ours = calloc(1, sizeof(*ours));
+	struct listing *theirs = calloc(1, sizeof(*theirs));
+	int error = socket == NULL ? errno : find_table(socket);
+	bool same = false;
+
+	if (ours == NULL || theirs == NULL)
+		log_fatal("no memory for a ruleset");
+	if (error == 0)
+		error = list_kernel(socket, theirs);
+	if (error == 0) {
+		nft_rules(ruleset, list_ours, ours);
+		qsort(ours->lines, ours->count, sizeof(char *), by_chain);
+		qsort(theirs->lines, theirs->count, sizeof(char *), by_chain);
+		same = compare(ours, theirs, out);
+	} else if (error == ENOENT) {
+		snprintf(why, WHY, "there is no table inet " NFT_TABLE);
+	} else {
+		explain(why, error);
+	}
+	free_listing(ours);
+	free_listing(theirs);
+	if (socket != NULL)
+		mnl_socket_close(socket);
+	return error != 0 ? -1 : same;
+}
+
+int
+nft_remove(char why[WHY])
+{
+	struct mnl_socket *socket = open_socket(0);
+	struct batch batch;
+	int error = socket == NULL ? errno : find_table(socket);
+
+	if (error == 0) {
+		batch_open(&batch);
+		put_table(&batch, NFT_MSG_DELTABLE, NLM_F_ACK, NULL);
+		error = batch_commit(&batch, socket);
+		if (error == EPERM)
+			snprintf(why, WHY,
+			    "a running ehlogate owns the table: stop it "
+			    "first");
+		else if (error != 0)
+			explain(why, error);
+	} else if (error != ENOENT) {
+		explain(why, error);
+	}
+	if (socket != NULL)
+		mnl_socket_close(socket);
+	if (error == 0)
+		return 1;
+	return error == ENOENT ? 0 : -1;
+}
