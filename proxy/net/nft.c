@@ -6,6 +6,7 @@
 #include "net/nft.h"
 
 #include "base/log.h"
+#include "net/nft_private.h"
 #include "net/nft_rules.h"
 
 #include <arpa/inet.h>
@@ -14,13 +15,11 @@
 #include <libmnl/libmnl.h>
 #include <libnftnl/chain.h>
 #include <libnftnl/common.h>
-#include <libnftnl/expr.h>
 #include <libnftnl/rule.h>
 #include <libnftnl/table.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -32,8 +31,7 @@
 
 enum {
 	BATCH_SIZE = 1024 * 1024,
-	NETLINK_BUFFER = 16 * 1024, /* what libmnl asks for on any page size */
-	WHY = 256,
+	WHY = NFT_WHY,
 	WHO = 64
 };
 
@@ -89,8 +87,8 @@ nft_print(const struct nft_ruleset *ruleset, struct buf *out)
 
 /* --- netlink ------------------------------------------------------------------------- */
 
-static struct mnl_socket *
-open_socket(unsigned groups)
+struct mnl_socket *
+nft_open_socket(unsigned groups)
 {
 	struct mnl_socket *socket = mnl_socket_open(NETLINK_NETFILTER);
 
@@ -104,8 +102,8 @@ open_socket(unsigned groups)
 	return socket;
 }
 
-static uint32_t
-next_sequence(void)
+uint32_t
+nft_next_sequence(void)
 {
 	static uint32_t sequence;
 
@@ -134,7 +132,7 @@ batch_open(struct batch *batch)
 	if (batch->memory == NULL)
 		log_fatal("no memory for a ruleset");
 	batch->batch = mnl_nlmsg_batch_start(batch->memory, BATCH_SIZE);
-	batch->last = next_sequence();
+	batch->last = nft_next_sequence();
 	nftnl_batch_begin(batch_tail(batch), batch->last);
 	mnl_nlmsg_batch_next(batch->batch);
 }
@@ -142,7 +140,7 @@ batch_open(struct batch *batch)
 static struct nlmsghdr *
 batch_message(struct batch *batch, uint16_t type, uint16_t flags)
 {
-	batch->last = next_sequence();
+	batch->last = nft_next_sequence();
 	return nftnl_nlmsg_build_hdr(
 	    batch_tail(batch), type, NFPROTO_INET, flags, batch->last);
 }
@@ -155,7 +153,7 @@ batch_commit(struct batch *batch, struct mnl_socket *socket)
 	uint32_t port = mnl_socket_get_portid(socket);
 	int error = 0;
 
-	uint32_t end = next_sequence();
+	uint32_t end = nft_next_sequence();
 	nftnl_batch_end(batch_tail(batch), end);
 	mnl_nlmsg_batch_next(batch->batch);
 	if (mnl_socket_sendto(socket, mnl_nlmsg_batch_head(batch->batch),
@@ -234,8 +232,8 @@ put_rule(enum nft_chain_id chain, struct nftnl_rule *rule, struct slice text,
 }
 
 /* One request whose answer is read by `each`; 0, or an errno. */
-static int
-ask(struct mnl_socket *socket, struct nlmsghdr *header, mnl_cb_t each,
+int
+nft_ask(struct mnl_socket *socket, struct nlmsghdr *header, mnl_cb_t each,
     void *arg)
 {
 	char answer[NETLINK_BUFFER];
@@ -256,12 +254,12 @@ ask(struct mnl_socket *socket, struct nlmsghdr *header, mnl_cb_t each,
 }
 
 /* 0: the table is there; ENOENT; or another errno. */
-static int
-find_table(struct mnl_socket *socket)
+int
+nft_find_table(struct mnl_socket *socket)
 {
 	char request[NETLINK_BUFFER];
 	struct nlmsghdr *header = nftnl_nlmsg_build_hdr(request,
-	    NFT_MSG_GETTABLE, NFPROTO_INET, NLM_F_ACK, next_sequence());
+	    NFT_MSG_GETTABLE, NFPROTO_INET, NLM_F_ACK, nft_next_sequence());
 	struct nftnl_table *table = nftnl_table_alloc();
 
 	if (table == NULL)
@@ -269,7 +267,7 @@ find_table(struct mnl_socket *socket)
 	nftnl_table_set_str(table, NFTNL_TABLE_NAME, NFT_TABLE);
 	nftnl_table_nlmsg_build_payload(header, table);
 	nftnl_table_free(table);
-	return ask(socket, header, NULL, NULL);
+	return nft_ask(socket, header, NULL, NULL);
 }
 
 static int
@@ -277,7 +275,7 @@ install(struct mnl_socket *socket, const struct nft_ruleset *ruleset,
     uint32_t flags)
 {
 	struct batch batch;
-	int there = find_table(socket);
+	int there = nft_find_table(socket);
 
 	if (there != 0 && there != ENOENT)
 		return there;
@@ -292,8 +290,8 @@ install(struct mnl_socket *socket, const struct nft_ruleset *ruleset,
 	return batch_commit(&batch, socket);
 }
 
-static void
-explain(char why[WHY], int error)
+void
+nft_explain(char why[WHY], int error)
 {
 	const char *mend = "";
 
@@ -334,10 +332,10 @@ nft_install(
 
 	if (handle == NULL)
 		log_fatal("no memory for a ruleset");
-	handle->socket = open_socket(0);
-	handle->watch = open_socket(1 << (NFNLGRP_NFTABLES - 1));
+	handle->socket = nft_open_socket(0);
+	handle->watch = nft_open_socket(1 << (NFNLGRP_NFTABLES - 1));
 	if (handle->socket == NULL || handle->watch == NULL) {
-		explain(why, errno);
+		nft_explain(why, errno);
 		nft_close(&handle);
 		return NULL;
 	}
@@ -346,7 +344,7 @@ nft_install(
 	handle->own_port = mnl_socket_get_portid(handle->socket);
 	error = install_somehow(handle, ruleset, keeping);
 	if (error != 0) {
-		explain(why, error);
+		nft_explain(why, error);
 		nft_close(&handle);
 	}
 	return handle;
@@ -359,7 +357,7 @@ nft_reinstall(
 	int error = install(handle->socket, ruleset, handle->flags);
 
 	if (error != 0)
-		explain(why, error);
+		nft_explain(why, error);
 	return error == 0;
 }
 
@@ -449,192 +447,12 @@ nft_watch_read(struct nft_handle *handle, char who[WHO])
 	return culprit.other || errno == ENOBUFS;
 }
 
-/* --- comparing --------------------------------------------------------------------------- */
-
-enum {
-	RULES_MAX = 4096,
-	RULE_TEXT = 2048
-};
-
-/* Rules as libnftnl words them, without what changes by itself. */
-struct listing {
-	char *lines[RULES_MAX];
-	unsigned count;
-};
-
-static bool
-is_counter_field(const char *at)
-{
-	return strncmp(at, "pkts ", 5) == 0 || strncmp(at, "bytes ", 6) == 0;
-}
-
-/* Counters run. */
-static void
-mask_counters(char *text)
-{
-	char *to = text;
-
-	for (char *at = text; *at != '\0';) {
-		if (!is_counter_field(at)) {
-			*to++ = *at++;
-			continue;
-		}
-		while (*at != '\0' && *at != ' ')
-			*to++ = *at++;
-		while (*at == ' ' || ascii_is_digit(*at))
-			at++;
-		*to++ = ' ';
-	}
-	*to = '\0';
-}
-
-static void
-list_rule(struct listing *listing, const struct nftnl_rule *rule)
-{
-	char text[RULE_TEXT], line[RULE_TEXT + 64];
-	struct nftnl_expr_iter *iter = nftnl_expr_iter_create(rule);
-	size_t len = 0;
-
-	if (iter == NULL || listing->count == RULES_MAX)
-		return;
-	for (struct nftnl_expr *expr = nftnl_expr_iter_next(iter);
-	     expr != NULL && len + 256 < sizeof(text);
-	     expr = nftnl_expr_iter_next(iter)) {
-		int got = nftnl_expr_snprintf(text + len, sizeof(text) - len,
-		    expr, NFTNL_OUTPUT_DEFAULT, 0);
-		len += (size_t)snprintf(text + len + got,
-			   sizeof(text) - len - (size_t)got, " [%s] ",
-			   nftnl_expr_get_str(expr, NFTNL_EXPR_NAME)) +
-		       (size_t)got;
-	}
-	text[len] = '\0';
-	nftnl_expr_iter_destroy(iter);
-	mask_counters(text);
-	snprintf(line, sizeof(line), "%s: %s",
-	    nftnl_rule_get_str(rule, NFTNL_RULE_CHAIN), text);
-	listing->lines[listing->count++] = slice_dup(slice_str(line));
-}
-
-static void
-list_ours(enum nft_chain_id chain, struct nftnl_rule *rule, struct slice text,
-    void *arg)
-{
-	(void)chain;
-	(void)text;
-	list_rule(arg, rule);
-	nftnl_rule_free(rule);
-}
-
-static int
-list_theirs(const struct nlmsghdr *header, void *data)
-{
-	struct nftnl_rule *rule = nftnl_rule_alloc();
-
-	if (rule == NULL)
-		return MNL_CB_ERROR;
-	if (nftnl_rule_nlmsg_parse(header, rule) == 0 &&
-	    slice_eq(slice_str(nftnl_rule_get_str(rule, NFTNL_RULE_TABLE)),
-		SLICE(NFT_TABLE)))
-		list_rule(data, rule);
-	nftnl_rule_free(rule);
-	return MNL_CB_OK;
-}
-
-static void
-free_listing(struct listing *listing)
-{
-	while (listing->count > 0)
-		free(listing->lines[--listing->count]);
-	free(listing);
-}
-
-/* The same rules chain by chain; the order of chains is no difference. */
-static int
-by_chain(const void *a, const void *b)
-{
-	const char *first = *(char *const *)a, *second = *(char *const *)b;
-
-	return strncmp(first, second, strcspn(first, ":"));
-}
-
-static bool
-is_listed(const struct listing *listing, const char *line)
-{
-	for (unsigned i = 0; i < listing->count; i++)
-		if (slice_eq(slice_str(listing->lines[i]), slice_str(line)))
-			return true;
-	return false;
-}
-
-static bool
-compare(
-    const struct listing *ours, const struct listing *theirs, struct buf *out)
-{
-	bool same = ours->count == theirs->count;
-
-	for (unsigned i = 0; i < ours->count; i++) {
-		if (is_listed(theirs, ours->lines[i]))
-			continue;
-		same = false;
-		buf_printf(out, "missing: %.900s\n", ours->lines[i]);
-	}
-	for (unsigned i = 0; i < theirs->count; i++) {
-		if (is_listed(ours, theirs->lines[i]))
-			continue;
-		same = false;
-		buf_printf(out, "foreign: %.900s\n", theirs->lines[i]);
-	}
-	if (!same && buf_len(out) == 0)
-		buf_append_str(out, "a rule stands more or less often\n");
-	return same;
-}
-
-static int
-list_kernel(struct mnl_socket *socket, struct listing *listing)
-{
-	char request[NETLINK_BUFFER];
-	struct nlmsghdr *header = nftnl_nlmsg_build_hdr(request,
-	    NFT_MSG_GETRULE, NFPROTO_INET, NLM_F_DUMP, next_sequence());
-
-	return ask(socket, header, list_theirs, listing);
-}
-
-int
-nft_compare(const struct nft_ruleset *ruleset, struct buf *out, char why[WHY])
-{
-	struct mnl_socket *socket = open_socket(0);
-	struct listing *ours = calloc(1, sizeof(*ours));
-	struct listing *theirs = calloc(1, sizeof(*theirs));
-	int error = socket == NULL ? errno : find_table(socket);
-	bool same = false;
-
-	if (ours == NULL || theirs == NULL)
-		log_fatal("no memory for a ruleset");
-	if (error == 0)
-		error = list_kernel(socket, theirs);
-	if (error == 0) {
-		nft_rules(ruleset, list_ours, ours);
-		qsort(ours->lines, ours->count, sizeof(char *), by_chain);
-		qsort(theirs->lines, theirs->count, sizeof(char *), by_chain);
-		same = compare(ours, theirs, out);
-	} else if (error == ENOENT) {
-		snprintf(why, WHY, "there is no table inet " NFT_TABLE);
-	} else {
-		explain(why, error);
-	}
-	free_listing(ours);
-	free_listing(theirs);
-	if (socket != NULL)
-		mnl_socket_close(socket);
-	return error != 0 ? -1 : same;
-}
-
 int
 nft_remove(char why[WHY])
 {
-	struct mnl_socket *socket = open_socket(0);
+	struct mnl_socket *socket = nft_open_socket(0);
 	struct batch batch;
-	int error = socket == NULL ? errno : find_table(socket);
+	int error = socket == NULL ? errno : nft_find_table(socket);
 
 	if (error == 0) {
 		batch_open(&batch);
@@ -645,9 +463,9 @@ nft_remove(char why[WHY])
 			    "a running ehlogate owns the table: stop it "
 			    "first");
 		else if (error != 0)
-			explain(why, error);
+			nft_explain(why, error);
 	} else if (error != ENOENT) {
-		explain(why, error);
+		nft_explain(why, error);
 	}
 	if (socket != NULL)
 		mnl_socket_close(socket);

@@ -11,6 +11,8 @@
 
 #include "base/log.h"
 
+#include <stdio.h>
+
 #include <arpa/inet.h>
 #include <libnftnl/expr.h>
 #include <libnftnl/rule.h>
@@ -20,7 +22,6 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/rtnetlink.h>
 #include <netinet/in.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 enum {
