@@ -12,11 +12,31 @@
 
 #include <stdatomic.h>
 
+enum {
+	LOGGER_SINKS_MAX = 8,
+	LOGGER_RINGS_MAX = 80
+};
+
+/*
+ * Where one sink stands; the logger's own, all zero at first.  In shared
+ * memory, so that a logger that takes a dead one's place goes on with the
+ * octet behind the last one that was written.
+ */
+struct logger_mark {
+	uint64_t at[LOGGER_RINGS_MAX];   /* has each ring up to here */
+	uint64_t goal[LOGGER_RINGS_MAX]; /* asked of the last write */
+	unsigned first;                  /* the ring that is served first */
+	uint64_t device, inode;          /* the file these are about */
+	uint64_t size;                   /* its size before the last write */
+	bool owes_newline;               /* it ends in half a line */
+};
+
 /* What the logger tells the other processes, in shared memory. */
 struct logger_state {
 	atomic_bool writable;   /* some sink took the last lines */
-	_Atomic uint64_t lines; /* written */
-	_Atomic uint64_t lost;  /* dropped because no sink took them */
+	_Atomic uint64_t lines; /* written to a sink at least */
+	_Atomic uint64_t lost;  /* missing from a sink for good */
+	struct logger_mark marks[LOGGER_SINKS_MAX];
 };
 
 struct logger_sink {
@@ -41,11 +61,21 @@ int logger_open_sink(struct logger_sink *sink);
 
 /*
  * Runs until stop_fd reads end-of-file (the monitor is gone or asks to end),
- * then drains the rings and returns the exit status.  SIGUSR1 reopens the
- * files: a new file is opened before the old one is closed, and the old one is
- * kept when that fails.  A sink that cannot be written (ENOSPC, EIO) is tried
- * again with the same lines; while no sink can, `writable` is false, and lines
- * stay in the rings.  A partly written line is completed, never repeated.
+ * then drains the rings and returns the exit status: 0, or 1 where a line is
+ * missing from a sink.
+ *
+ * SIGUSR1 reopens the files: a new file is opened before the old one is
+ * closed, and the old one is kept when that fails.  A line is whole in one of
+ * the two files and in no other.
+ *
+ * A sink that cannot be written (ENOSPC, EIO, a pipe that is full or broken)
+ * is tried again with the same octets, twice a second; a partly written line
+ * is completed, never repeated.  The lines stay in the rings as long as one
+ * sink has not got them.  Where other sinks work, a sink may be a quarter of
+ * a ring behind; then it goes without those lines, which are counted as lost.
+ * While no sink works `writable` is false and nothing is given up.
+ *
+ * A logger that takes a dead one's place doubles and loses no line of a file.
  */
 int logger_run(struct logger *logger);
 

@@ -42,6 +42,11 @@ struct record_start {
 struct record *record_new(const struct record_start *start);
 void record_free(struct record **record);
 
+/* What follows happened now: what the durations of the phases are made of.
+ * Cheap; called before what is told, at least once per turn.  Calls that take
+ * a mono_us do it themselves. */
+void record_clock(struct record *record, uint64_t mono_us);
+
 /* The upstream connection stands. */
 void record_connected(
     struct record *record, const struct endpoint *local, uint64_t mono_us);
@@ -74,12 +79,12 @@ void record_helo(struct record *record, const struct record_helo *helo);
 void record_helo_server_reply(struct record *record, struct slice reply);
 void record_helo_retry(
     struct record *record, struct slice forwarded, uint32_t repairs);
-/* What the client heard, first line. */
+/* What the client heard, first line: the last call about an entry. */
 void record_helo_reply(
     struct record *record, struct slice reply, const char *by);
-/* EHLO keywords the server offered and the gate masked, each in its first
- * word; called once per keyword after a successful EHLO.  A new EHLO starts
- * anew with record_capabilities_clear. */
+/* EHLO keywords of the server, each in its first word: offered to the client,
+ * or masked by the gate; called once per keyword after a successful EHLO.  A
+ * new EHLO starts anew with record_capabilities_clear. */
 void record_capabilities_clear(struct record *record);
 void record_capability(
     struct record *record, struct slice keyword, bool masked);
@@ -133,7 +138,8 @@ struct record_end {
 };
 
 /* Writes the `session` line, with its newline, to `out`.  `seq` counts the
- * lines of one worker.  False: no room; nothing is appended. */
+ * lines of one worker.  Where the lists do not fit they are left out.  False:
+ * no room even so; nothing is appended. */
 bool record_write(const struct record *record, const struct record_end *end,
     uint64_t seq, struct buf *out);
 /* Writes the `start` line. */

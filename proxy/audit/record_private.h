@@ -1,6 +1,6 @@
 /*
- * The record, as its two files see it: record.c fills it, record_write.c
- * makes the line.
+ * The record, as its files see it: record.c and record_mail.c fill it,
+ * record_write.c makes the lines.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -11,27 +11,63 @@
 #include "base/json.h"
 
 enum {
-	/* Finished parts stand here as JSON text; a part that does not fit is
-	 * left out and counted. */
-	RECORD_HELO_MAX = 32 * 1024,
-	RECORD_MAIL_MAX = 96 * 1024,
-	RECORD_LIST_MAX = 8 * 1024
+	/* Finished parts stand here as JSON text.  A list of entries is full
+	 * at its first number; from then on the newest entry takes the place
+	 * of the one before it, so the first ones and the last are known.  The
+	 * second number leaves room for one entry more, however long.  All of
+	 * them together stay below RECORD_MAX. */
+	RECORD_HELO_FULL = 16 * 1024,
+	RECORD_HELO_MAX = 44 * 1024,
+	RECORD_MAIL_FULL = 40 * 1024,
+	RECORD_MAIL_MAX = 108 * 1024,
+	RECORD_RCPT_BYTES = 56 * 1024, /* of one message */
+	RECORD_LIST_MAX = 8 * 1024,
+	RECORD_KEYWORDS_MAX = 4 * 1024,
+	RECORD_NOTES_MAX = 1024,
+	RECORD_DETAIL_MAX = 256, /* of a violation or an error */
+	RECORD_KEYWORD_MAX = 64
+};
+
+/* What a session waits for; its time is counted under these names. */
+#define RECORD_PHASES(PHASE)      \
+	PHASE(CONNECT, "connect") \
+	PHASE(GREET, "greeting")  \
+	PHASE(COMMAND, "command") \
+	PHASE(MAIL, "mail")       \
+	PHASE(ACCEPT, "accept")   \
+	PHASE(BLIND, "blind")
+
+enum record_phase {
+#define RECORD_PHASE_ENUM(id, name) RECORD_PHASE_##id,
+	RECORD_PHASES(RECORD_PHASE_ENUM)
+#undef RECORD_PHASE_ENUM
+	RECORD_PHASE_COUNT
 };
 
 /* A copied text of a peer, capped. */
 struct record_text {
-	char *ptr;
+	char *ptr; /* NULL: none */
 	uint16_t len;
+};
+
+/* Entries as JSON text, the newest from `last` on. */
+struct record_list {
+	struct buf text;
+	size_t full;
+	size_t last;
 };
 
 struct record {
 	struct record_start start;
 	struct endpoint local;
-	uint64_t connected_us, greeted_us; /* 0: never */
+	bool connected;
+	enum record_phase phase;
+	uint64_t now_us; /* the clock, as last told */
+	uint64_t phase_us[RECORD_PHASE_COUNT];
 	struct record_text greeting;
 	const char *greeting_by;
-	struct buf connect; /* the verdict of the connect stage, one object */
-	struct buf helo;    /* finished entries; the newest is open */
+	struct buf connect;      /* the verdict of the connect stage */
+	struct record_list helo; /* the newest lacks its end while open */
 	unsigned helo_count;
 	bool helo_open;
 	struct {
@@ -43,14 +79,15 @@ struct record {
 	struct buf auth;            /* finished entries */
 	struct record_text auth_mechanism, auth_user;
 	bool auth_open;
-	struct buf mail;        /* finished entries */
-	unsigned message_count; /* ended by a reply to the message */
+	struct record_list mail; /* finished entries */
+	unsigned message_count;  /* ended by a reply to the message */
 	bool mail_open;
 	struct {
 		struct record_text from, reply, message_id;
 		const char *reply_by;
-		struct buf rcpt;     /* answered ones */
+		struct buf rcpt;     /* answered ones, as JSON text */
 		struct buf awaiting; /* length-prefixed, not yet answered */
+		bool rcpt_full;      /* the later ones are only counted */
 		unsigned rcpt_count;
 		int64_t size;
 		uint64_t octets, stray;
@@ -62,6 +99,9 @@ struct record {
 	bool truncated;
 };
 
+/* The time until now went to the phase so far. */
+void record_enter(struct record *record, enum record_phase phase);
+
 /* Copies and caps; what is cut marks the record as truncated. */
 void record_set_text(
     struct record *record, struct record_text *text, struct slice from);
@@ -72,19 +112,33 @@ void record_put_capped(struct record *record, struct json *json,
 void record_put_text(
     struct json *json, const char *key, const struct record_text *text);
 void record_put_str(struct json *json, const char *key, const char *str);
+/* A list that is kept as text, whole. */
+void record_put_list(
+    struct json *json, const char *key, const struct buf *list);
 
 /* Starts an element of a list that is kept as text. */
 void record_element(struct json *json, struct buf *list, size_t *mark);
 /* Ends it: what did not fit is taken back. */
 void record_element_end(
     struct record *record, struct json *json, struct buf *list, size_t mark);
-/* Closes what is still open in the record, before it is written. */
-void record_close_open(struct record *record);
-void record_put_rule(
-    struct json *json, const char *prefix, const struct policy_rule_id *rule);
+/* The same for a list that keeps its newest entry in any case.  False: the
+ * entry found no room or no memory. */
+void record_entry(
+    struct record *record, struct json *json, struct record_list *list);
+bool record_entry_end(
+    struct record *record, struct json *json, struct record_list *list);
+
+/* Ends of entries that are still open, into whatever is being written. */
+void record_put_helo_end(struct json *json, const struct record *record);
+void record_put_auth_open(struct json *json, const struct record *record);
+/* The open message up to its reply; `listed` false: its recipients are only
+ * counted.  The object is left open. */
+void record_put_message(
+    struct json *json, const struct record *record, bool listed);
 
 /* The queue id in a server's final reply, in the spellings of Postfix, Exim,
- * OpenSMTPD, Sendmail, Exchange and qmail; empty where there is none. */
+ * OpenSMTPD, Sendmail, Exchange, qmail and others; empty where there is
+ * none. */
 struct slice record_queue_id(struct slice reply);
 
 #endif

@@ -3,10 +3,10 @@
  *
  * head and tail only grow; the place in the ring is their remainder.  The
  * writer publishes a line by moving the tail behind it, in one store: a writer
- * that dies before leaves nothing.  A writer publishes, then looks whether
+ * that dies before leaves nothing.  The writer publishes, then looks whether
  * the reader sleeps; the reader says that it sleeps, then looks once more
- * whether there is a line: with sequential consistency one of them sees the
- * other.
+ * whether there is a line.  A full fence between the two, on both sides, sees
+ * to it that at least one of them sees the other.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -21,8 +21,8 @@
 
 /* In shared memory.  The two counters stand in cache lines of their own. */
 struct shared {
-	_Alignas(64) _Atomic size_t tail; /* the writer's */
-	_Alignas(64) _Atomic size_t head; /* the reader's */
+	_Alignas(64) _Atomic uint64_t tail; /* the writer's */
+	_Alignas(64) _Atomic uint64_t head; /* the reader's */
 	atomic_bool sleeping;
 	_Alignas(64) char bytes[];
 };
@@ -38,7 +38,7 @@ ring_open(size_t size)
 {
 	struct ring *ring = calloc(1, sizeof(*ring));
 
-	assert((size & (size - 1)) == 0);
+	assert(size > 0 && (size & (size - 1)) == 0);
 	if (ring == NULL)
 		return NULL;
 	ring->size = size;
@@ -69,10 +69,22 @@ ring_close(struct ring **ring_p)
 }
 
 size_t
+ring_size(const struct ring *ring)
+{
+	return ring->size;
+}
+
+/* --- writer --------------------------------------------------------------- */
+
+size_t
 ring_room(const struct ring *ring)
 {
-	return ring->size - (atomic_load(&ring->shared->tail) -
-				atomic_load(&ring->shared->head));
+	const struct shared *shared = ring->shared;
+	uint64_t used =
+	    atomic_load_explicit(&shared->tail, memory_order_relaxed) -
+	    atomic_load_explicit(&shared->head, memory_order_acquire);
+
+	return used > ring->size ? 0 : ring->size - used;
 }
 
 static void
@@ -90,39 +102,61 @@ bool
 ring_put(struct ring *ring, struct slice line)
 {
 	struct shared *shared = ring->shared;
-	size_t tail = atomic_load(&shared->tail);
+	uint64_t tail =
+	    atomic_load_explicit(&shared->tail, memory_order_relaxed);
 	size_t at = tail & (ring->size - 1);
 	size_t first = ring->size - at;
 
+	assert(line.len > 0 && line.ptr[line.len - 1] == '\n');
 	if (line.len > ring_room(ring))
 		return false;
 	if (first > line.len)
 		first = line.len;
 	memcpy(shared->bytes + at, line.ptr, first);
 	memcpy(shared->bytes, line.ptr + first, line.len - first);
-	atomic_store(&shared->tail, tail + line.len);
-	if (atomic_exchange(&shared->sleeping, false))
+	atomic_store_explicit(
+	    &shared->tail, tail + line.len, memory_order_release);
+	atomic_thread_fence(memory_order_seq_cst);
+	if (atomic_load_explicit(&shared->sleeping, memory_order_relaxed) &&
+	    atomic_exchange(&shared->sleeping, false))
 		wake(ring);
 	return true;
 }
 
-struct slice
-ring_peek(struct ring *ring)
+/* --- reader --------------------------------------------------------------- */
+
+uint64_t
+ring_head(const struct ring *ring)
 {
-	struct shared *shared = ring->shared;
-	size_t head = atomic_load(&shared->head);
-	size_t len = atomic_load(&shared->tail) - head;
-	size_t at = head & (ring->size - 1);
+	return atomic_load_explicit(&ring->shared->head, memory_order_relaxed);
+}
+
+uint64_t
+ring_tail(const struct ring *ring)
+{
+	uint64_t head = ring_head(ring);
+	uint64_t tail =
+	    atomic_load_explicit(&ring->shared->tail, memory_order_acquire);
+
+	return tail - head > ring->size ? head + ring->size : tail;
+}
+
+struct slice
+ring_at(const struct ring *ring, uint64_t from, uint64_t to)
+{
+	size_t at = from & (ring->size - 1);
+	uint64_t len = to - from;
 
 	if (len > ring->size - at)
 		len = ring->size - at;
-	return slice_of(shared->bytes + at, len);
+	return slice_of(ring->shared->bytes + at, (size_t)len);
 }
 
 void
-ring_consume(struct ring *ring, size_t len)
+ring_free_to(struct ring *ring, uint64_t position)
 {
-	atomic_fetch_add(&ring->shared->head, len);
+	atomic_store_explicit(
+	    &ring->shared->head, position, memory_order_release);
 }
 
 int
@@ -132,22 +166,22 @@ ring_fd(const struct ring *ring)
 }
 
 bool
-ring_sleep(struct ring *ring)
+ring_sleep(struct ring *ring, uint64_t seen)
 {
-	atomic_store(&ring->shared->sleeping, true);
-	if (ring_peek(ring).len == 0)
-		return true;
-	ring_awake(ring);
-	return false;
+	atomic_store_explicit(
+	    &ring->shared->sleeping, true, memory_order_relaxed);
+	atomic_thread_fence(memory_order_seq_cst);
+	return ring_tail(ring) == seen;
 }
 
 void
-ring_awake(struct ring *ring)
+ring_awake(struct ring *ring, bool rung)
 {
 	uint64_t count;
 
-	atomic_store(&ring->shared->sleeping, false);
+	atomic_store_explicit(
+	    &ring->shared->sleeping, false, memory_order_relaxed);
 	/* Nothing to read is as good as read. */
-	if (read(ring->fd, &count, sizeof(count)) == -1)
+	if (rung && read(ring->fd, &count, sizeof(count)) == -1)
 		return;
 }

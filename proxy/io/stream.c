@@ -36,6 +36,8 @@ struct stream {
 	bool discard;
 	bool want_ready;
 	bool shut;   /* FIN was sent */
+	bool busy;   /* within a callback of ours */
+	bool gone;   /* freed by it: the memory goes when it returns */
 	bool broken; /* nothing can be sent; what came may still be read:
 			  * a last reply often precedes a reset */
 };
@@ -61,6 +63,13 @@ stream_new(struct loop *loop, int fd, struct buf *in, struct buf *out,
 	return stream;
 }
 
+static void
+release(struct stream *stream)
+{
+	stream->magic = 0;
+	free(stream);
+}
+
 void
 stream_free(struct stream **stream_p, bool reset)
 {
@@ -75,9 +84,10 @@ stream_free(struct stream **stream_p, bool reset)
 		    stream->ev.fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
 	}
 	close(stream->ev.fd);
-	stream->magic = 0;
-	free(stream);
 	*stream_p = NULL;
+	stream->gone = true;
+	if (!stream->busy)
+		release(stream);
 }
 
 /* What there is to wait for, by the state of the buffers alone. */
@@ -228,17 +238,19 @@ on_ready(struct ev_loop *ev, ev_io *watcher, int events)
 
 	(void)ev;
 	MAGIC_CAST(stream, watcher->data, STREAM_MAGIC);
-	/* Either may be reported for an error; the read tells which. */
-	if ((events & EV_WRITE) != 0 && (stream->want_ready || stream->full)) {
+	stream->busy = true;
+	/* Either may be reported for an error; the read tells which.  One
+	 * thing a turn: the owner's step may have changed everything, and what
+	 * else is there is told again. */
+	if ((events & EV_WRITE) != 0 && (stream->want_ready || stream->full))
 		write_some(stream);
-		/* The owner's step may have changed everything: what else is
-		 * there is told again. */
-		stream_update(stream);
-		return;
-	}
-	if ((events & EV_READ) != 0 && (stream->events & EV_READ) != 0)
+	else if ((events & EV_READ) != 0 && (stream->events & EV_READ) != 0)
 		read_some(stream);
-	stream_update(stream);
+	stream->busy = false;
+	if (stream->gone)
+		release(stream);
+	else
+		stream_update(stream);
 }
 
 void

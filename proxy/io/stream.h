@@ -22,7 +22,7 @@ enum stream_event {
 	STREAM_READY  /* connected; only after stream_want_ready */
 };
 
-/* Called by the loop; may mark its object as dead, but not free the stream. */
+/* Called by the loop; may free the stream. */
 typedef void stream_fn(
     struct stream *stream, enum stream_event event, void *arg);
 
@@ -30,7 +30,8 @@ typedef void stream_fn(
  * caller's.  NULL: no memory; the descriptor is then still the caller's. */
 struct stream *stream_new(struct loop *loop, int fd, struct buf *in,
     struct buf *out, stream_fn *on_event, void *arg);
-/* Closes the descriptor; `reset`: by RST, unsent bytes are dropped. */
+/* Closes the descriptor; `reset`: by RST, unsent bytes are dropped.  Also
+ * within the stream's own callback. */
 void stream_free(struct stream **stream, bool reset);
 
 /* Sends what it can of `out` now.  -1: nothing can be sent any more; what the

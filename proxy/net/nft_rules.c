@@ -437,6 +437,24 @@ tproxy_rule(const struct target *target, const struct selection *selection)
 	end(&build, NFT_CHAIN_PREROUTING, target);
 }
 
+/* The packet that ends a handshake belongs to no whole socket yet, and the
+ * divert rule passes it by; the tproxy rule, which takes it under `closed`,
+ * sees only first packets under `open`. */
+static void
+handshake_rule(const struct target *target, const struct selection *selection)
+{
+	struct build build;
+
+	begin(&build, NFT_CHAIN_PREROUTING, selection->v6);
+	match_selection(&build, selection, false);
+	match_socket(&build, "socket transparent 1", NFT_SOCKET_TRANSPARENT, 1);
+	do_mark(&build);
+	do_count(&build);
+	do_accept(&build);
+	comment_for(&build, "handshakes of listener", selection);
+	end(&build, NFT_CHAIN_PREROUTING, target);
+}
+
 static void
 guard_rule(const struct target *target, const struct selection *selection)
 {
@@ -551,5 +569,7 @@ nft_rules(const struct nft_ruleset *ruleset, nft_rule_fn *emit, void *arg)
 		listener_rules(&target, listener, tproxy_rule);
 		if (ruleset->closed)
 			listener_rules(&target, listener, guard_rule);
+		else
+			listener_rules(&target, listener, handshake_rule);
 	}
 }

@@ -53,7 +53,10 @@ smtp_engine_ending(const struct smtp_engine *engine)
 static void
 note_own(struct smtp_engine *engine, enum smtp_verb verb, struct slice line)
 {
-	if (verb != SMTP_EHLO && verb != SMTP_HELO)
+	bool ends_text = (verb == SMTP_DOT || verb == SMTP_LASTBDAT) &&
+			 engine->body.bad != NULL;
+
+	if (verb != SMTP_EHLO && verb != SMTP_HELO && !ends_text)
 		return;
 	smtp_engine_note(engine, &(struct smtp_noted){.note = SMTP_NOTE_REPLY,
 				     .verb = verb,

@@ -94,6 +94,13 @@ def fuzz():
                     *built], 60 * len(built) + 60)
 
 
+def perimeter():
+    if os.geteuid() != 0:
+        return 0, 0, 1, "needs root: it makes network namespaces"
+    return counted([sys.executable, "-m", "pytest", "-q", "-p",
+                    "no:cacheprovider", "tests/perimeter"], 900)
+
+
 SUITES = {
     "layers": lambda: one(["make", "-s", "layers"]),
     "sizes": lambda: one(["make", "-s", "sizes"]),
@@ -103,6 +110,7 @@ SUITES = {
     "unit valgrind": lambda: units("build/unit", VALGRIND, VALGRIND_ENV),
     "rules": rules,
     "fuzz": fuzz,
+    "perimeter": perimeter,
 }
 
 
