@@ -279,7 +279,6 @@ policy_load(const char *path, struct diag *diag)
 		policy_free(&policy);
 		return NULL;
 	}
-	policy_lint(policy, &reader);
 	set_version(policy);
 	return policy;
 }

@@ -146,8 +146,11 @@ lint_repair(const struct reader *reader, const struct rule *rule)
 }
 
 void
-policy_lint(const struct policy *policy, const struct reader *reader)
+policy_lint(const struct policy *policy, struct diag *diag)
 {
+	const struct reader to = {policy->file, diag};
+	const struct reader *reader = &to;
+
 	for (unsigned stage = 0; stage < 2; stage++) {
 		const struct rules *rules = &policy->rules[stage];
 		lint_shadows(policy, reader, rules);

@@ -23,6 +23,9 @@ void policy_check_listener(const struct policy *policy,
     const struct policy_listener_facts *listener, struct diag *diag);
 /* The same as a warning, for a policy that is looked at alone. */
 void policy_check_alone(const struct policy *policy, struct diag *diag);
+/* Warnings of what is legal and probably not meant: rules that can never fire,
+ * rules without a test, unused lists, repairs that can end invalid. */
+void policy_lint(const struct policy *policy, struct diag *diag);
 
 /* The tests of the file. */
 unsigned policy_test_count(const struct policy *policy);

@@ -216,7 +216,6 @@ void policy_read_starttls(
     const struct reader *reader, const struct yaml_node *map, struct then *out);
 void policy_read_tests(struct policy *policy, const struct reader *reader,
     const struct yaml_node *node);
-void policy_lint(const struct policy *policy, const struct reader *reader);
 void policy_free_when(struct when *when);
 
 bool policy_match_glob(struct slice pattern, struct slice text);

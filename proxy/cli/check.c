@@ -36,8 +36,10 @@ check_policy(const char *path, struct diag *diag)
 	unsigned count = diag_count(diag);
 	struct policy *policy = policy_load(path, diag);
 
-	if (policy != NULL)
+	if (policy != NULL) {
 		policy_check_alone(policy, diag);
+		policy_lint(policy, diag);
+	}
 	policy_free(&policy);
 	if (diag_errors(diag) == errors)
 		fprintf(stderr, "%s: %s\n", path,
@@ -50,6 +52,8 @@ check_config(const char *path, struct diag *diag)
 	unsigned errors = diag_errors(diag);
 	struct config *config = config_load(path, diag);
 
+	for (unsigned i = 0; config != NULL && i < config->listener_count; i++)
+		policy_lint(config->listeners[i].policy, diag);
 	if (diag_errors(diag) == errors)
 		fprintf(stderr, "%s: fine, %u listeners\n", path,
 		    config->listener_count);
