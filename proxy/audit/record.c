@@ -261,7 +261,12 @@ close_auth(struct record *record, const struct slice *reply, const char *by)
 void
 record_auth(struct record *record, struct slice mechanism, struct slice user)
 {
-	close_auth(record, NULL, NULL);
+	/* Some mechanisms tell the user in a later response. */
+	bool later =
+	    record->auth_open && record->auth_user.ptr == NULL && user.len > 0;
+
+	if (!later)
+		close_auth(record, NULL, NULL);
 	record_set_text(record, &record->auth_mechanism, mechanism);
 	if (user.len > 0)
 		record_set_text(record, &record->auth_user, user);

@@ -311,7 +311,10 @@ smtp_server_step(struct smtp_engine *engine)
 	if (got == 0)
 		return SMTP_HUNGRY;
 	if (got == -1) {
-		smtp_engine_server_broke(engine, "bad_reply", in);
+		/* Its first line: how much more is there depends on chance. */
+		ptrdiff_t lf = slice_find(in, '\n');
+		smtp_engine_server_broke(engine, "bad_reply",
+		    slice_head(in, lf == -1 ? 64 : (size_t)lf));
 		return SMTP_MOVED;
 	}
 	/* Room for the reply with a byte more a line, and for one of ours. */

@@ -1,0 +1,386 @@
+"""Runs the transcripts of tests/dialog: both ends scripted, byte by byte.
+
+    dialog.py --driver process|wire [--modes whole,bytes,split] [FILE...]
+
+A transcript is a text file; `#` begins a remark.  Lines:
+
+    policy: {...}        the policy in force, one line of YAML, or a block of
+                         indented lines behind `policy:`; default: accept all
+    client: ADDRESS      who connects (not over the wire); default 192.0.2.1
+    listener: hide       tls: {client: hide}
+    connect WHY          the server cannot be reached: refused, unreachable,
+                         timeout, noport, loop, nolog, full (process only)
+    C>S x   S>C x        this end sends x, the other end gets it unchanged
+    C> x    S> x         this end sends x; nothing is promised
+    C< x    S< x         this end gets x next; `*` at its end matches the rest
+    C! x                 the client sends x, the server gets nothing of it
+    "..."                in place of x: exact bytes, C escapes, no CRLF added
+    C> close, S> close   this end closes
+    C< close, S< close   this end is closed; S< reset: by RST
+    cut                  the server's connection is reset, the client's stays
+    blind                from here on both directions are relayed unread
+    wait                 the deadline in force is over (process only)
+    log PATH=VALUE       in the session record; PATH=* it is there; !PATH not
+
+What either end got and no line declared fails the transcript.  Modes: whole;
+bytes (every send a byte a time); split (every send cut in two, at each place
+up to 40).  All modes must give the same bytes and the same record.
+"""
+import argparse
+import glob
+import json
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+DEFAULT_POLICY = "policy: 1\nhelo: []\ndefault: accept\n"
+ESCAPE = re.compile(rb"\\([0-7]{3}|x[0-9a-fA-F]{2}|.)")
+NAMED = {b"r": b"\r", b"n": b"\n", b"t": b"\t", b"0": b"\0"}
+DIRTY = re.compile(rb"(?<!\r)\n|\r(?!\n)|\x00")
+SPLITS = 40
+
+
+def unescape(text):
+    def one(found):
+        word = found.group(1)
+        if len(word) == 3 and word[:1] == b"x":
+            return bytes([int(word[1:], 16)])
+        if len(word) == 3:
+            return bytes([int(word, 8)])
+        return NAMED.get(word, word)
+    return ESCAPE.sub(one, text)
+
+
+def payload(text):
+    """What a line stands for: exact bytes, or a line with its CRLF."""
+    raw = text.encode()
+    if raw.startswith(b'"') and raw.endswith(b'"') and len(raw) > 1:
+        # "..."*1000 repeats; "..." "..." joins.
+        return unescape(raw[1:-1])
+    again = re.fullmatch(rb'"(.*)" \* (\d+)', raw)
+    if again:
+        return unescape(again.group(1)) * int(again.group(2))
+    return raw + b"\r\n"
+
+
+class Failure(Exception):
+    """A transcript does not hold."""
+
+
+class Transcript:
+    """A parsed file."""
+
+    def __init__(self, path):
+        self.path = path
+        self.policy, self.client, self.listener = DEFAULT_POLICY, None, "-"
+        self.connect, self.steps, self.logs = None, [], []
+        self.process_only = False
+        block = None
+        for number, line in enumerate(
+                pathlib.Path(path).read_text().splitlines(), 1):
+            if block is not None and (line.startswith(" ") or not line):
+                block.append(line)
+                continue
+            if block is not None:
+                self.policy = "\n".join(block) + "\n"
+                block = None
+            if not line.strip() or line.startswith("#"):
+                continue
+            if line.rstrip() == "policy:":
+                block = []
+                continue
+            self.take(line, number)
+
+    def take(self, line, number):
+        for key in ("policy", "client", "listener"):
+            if line.startswith(key + ": "):
+                value = line[len(key) + 2:].strip()
+                if key == "policy":
+                    value += "\n"
+                setattr(self, key, value)
+                return
+        if line.startswith("connect "):
+            self.connect = line.split()[1]
+            self.process_only = True
+        elif line.startswith("log "):
+            self.logs.append((number, line[4:].strip()))
+        elif line.strip() in ("wait", "cut", "blind", "drain"):
+            self.steps.append((number, line.strip(), "", b""))
+            if line.strip() in ("wait", "drain"):
+                self.process_only = True
+        else:
+            found = re.match(r"(C>S|S>C|C>|S>|C<|S<|C!)(?: (.*))?$", line)
+            if not found:
+                raise Failure(f"{self.path}:{number}: cannot be read")
+            text = found.group(2) or ""
+            self.steps.append((number, found.group(1), text.strip("\n"),
+                               payload(text)))
+        if self.client and not self.client.startswith("127."):
+            self.process_only = True
+
+
+class Process:
+    """The dialog in a process of its own, without sockets."""
+
+    def __init__(self):
+        binary = os.environ.get("EHLOGATE_DRIVER",
+                                str(TOP / "build/tool/dialog_driver"))
+        prefix = shlex.split(os.environ.get("EHLOGATE_DRIVER_PREFIX", ""))
+        self.child = subprocess.Popen([*prefix, binary],
+                                      stdin=subprocess.PIPE,
+                                      stdout=subprocess.PIPE, text=True)
+        self.folder = tempfile.TemporaryDirectory(prefix="ehlogate-dialog-")
+
+    def ask(self, line):
+        self.child.stdin.write(line + "\n")
+        self.child.stdin.flush()
+        answers = []
+        while True:
+            answer = self.child.stdout.readline()
+            if not answer:
+                raise Failure("the driver died")
+            answer = answer.rstrip("\n")
+            if answer == ".":
+                return answers
+            answers.append(answer)
+
+    def begin(self, transcript):
+        path = pathlib.Path(self.folder.name) / "policy.yaml"
+        path.write_text(transcript.policy)
+        for answer in self.ask(f"policy {path}"):
+            if answer.startswith("error"):
+                raise Failure(f"the policy: {answer}")
+        self.got = {"C": b"", "S": b""}
+        self.raw = b""
+        self.closed = {"C": False, "S": False}
+        self.reset = {"C": False, "S": False}
+        self.blind = self.cut = self.tls = False
+        client = transcript.client or "192.0.2.1"
+        client = f"[{client}]" if ":" in client else client
+        orders = self.take(self.ask(
+            f"open {client}:40000 198.51.100.25:25 {transcript.listener}"))
+        if "connect" in orders:
+            self.take(self.ask(f"failed {transcript.connect}"
+                               if transcript.connect else "connected"))
+
+    def take(self, answers):
+        orders = []
+        for answer in answers:
+            word, rest = answer.split(" ", 1)
+            if word in "CS":
+                self.got[word] += bytes.fromhex(rest)
+                if word == "S":
+                    self.raw += bytes.fromhex(rest)
+            elif word == "record":
+                self.record = json.loads(rest)
+            elif word == "order":
+                order, *flags = rest.split()
+                orders.append(order)
+                self.blind |= order == "blind"
+                self.tls |= "tls" in flags
+                if order == "cut":
+                    self.cut = True
+                    self.closed["S"] = self.reset["S"] = True
+                if order == "close":
+                    self.closed = {"C": True, "S": True}
+                    self.reset["S"] |= "reset_server" in flags
+                    self.reset["C"] |= "reset_client" in flags
+        return orders
+
+    def send(self, side, data):
+        self.take(self.ask(f"{side.lower()} {data.hex()}"))
+
+    def end_of_file(self, side):
+        self.take(self.ask("ceof" if side == "C" else "seof"))
+
+    def event(self, word):
+        self.take(self.ask({"wait": "timeout", "drain": "drain"}[word]))
+
+    def more(self, side):
+        """Nothing more comes without more input."""
+        return False
+
+    def finish(self):
+        self.take(self.ask("end"))
+        return self.record
+
+    def close(self):
+        self.child.stdin.close()
+        status = self.child.wait(60)
+        self.folder.cleanup()
+        if status != 0:
+            raise Failure(f"the driver ended with status {status}")
+
+
+def matches(pattern, got):
+    if pattern.endswith(b"*\r\n"):
+        return got.startswith(pattern[:-3])
+    return got == pattern
+
+
+class Run:
+    """One transcript in one mode."""
+
+    def __init__(self, driver, transcript, cut):
+        self.driver, self.transcript, self.cut = driver, transcript, cut
+
+    def pieces(self, data):
+        if self.cut == "bytes":
+            return [data[i:i + 1] for i in range(len(data))]
+        if self.cut == "whole" or self.cut >= len(data):
+            return [data]
+        return [data[:self.cut], data[self.cut:]]
+
+    def send(self, side, data):
+        for piece in self.pieces(data):
+            self.driver.send(side, piece)
+
+    def expect(self, side, pattern, where):
+        got = self.driver.got
+        while b"\n" not in got[side] and self.driver.more(side):
+            pass
+        if pattern.endswith(b"\r\n") and b"\r\n" not in pattern[:-2]:
+            line, end, rest = got[side].partition(b"\r\n")
+            line += end
+        else:
+            while len(got[side]) < len(pattern) and self.driver.more(side):
+                pass
+            line, rest = got[side][:len(pattern)], got[side][len(pattern):]
+        if not matches(pattern, line):
+            raise Failure(f"{where}: {side} should get {pattern!r}, "
+                          f"got {line!r}")
+        got[side] = rest
+
+    def step(self, number, kind, text, data):
+        where = f"{self.transcript.path}:{number}"
+        driver = self.driver
+        if kind in ("wait", "drain"):
+            driver.event(kind)
+        elif kind == "cut":
+            if not driver.cut:
+                raise Failure(f"{where}: the server's leg is not cut")
+        elif kind == "blind":
+            if not driver.blind:
+                raise Failure(f"{where}: this is not blind")
+        elif text in ("close", "reset") and kind in ("C<", "S<"):
+            if not driver.closed[kind[0]]:
+                raise Failure(f"{where}: {kind[0]} is not closed")
+            if text == "reset" and not driver.reset[kind[0]]:
+                raise Failure(f"{where}: {kind[0]} is closed, but not reset")
+        elif text == "close":
+            driver.end_of_file(kind[0])
+        elif kind in ("C>", "S>"):
+            self.send(kind[0], data)
+        elif kind in ("C<", "S<"):
+            self.expect(kind[0], data, where)
+        elif kind in ("C>S", "S>C"):
+            self.send(kind[0], data)
+            self.expect(kind[2], data, where)
+        elif kind == "C!":
+            before = driver.got["S"]
+            self.send("C", data)
+            if driver.got["S"] != before:
+                raise Failure(f"{where}: the server got "
+                              f"{driver.got['S']!r}")
+
+    def check_log(self, record):
+        for number, wanted in self.transcript.logs:
+            where = f"{self.transcript.path}:{number}"
+            absent = wanted.startswith("!")
+            path, _, value = wanted.lstrip("!").partition("=")
+            found = look_up(record, path)
+            if absent != (found is None) and not (value and not absent):
+                raise Failure(f"{where}: {path} is {found!r}")
+            if value and value != "*" and \
+                    (json.dumps(found) if not isinstance(found, str)
+                     else found) != value:
+                raise Failure(f"{where}: {path} is {found!r}")
+
+    def run(self):
+        driver = self.driver
+        driver.begin(self.transcript)
+        try:
+            for step in self.transcript.steps:
+                self.step(*step)
+        finally:
+            record = driver.finish()
+        for side in "CS":
+            if driver.got[side]:
+                raise Failure(f"{self.transcript.path}: {side} also got "
+                              f"{driver.got[side]!r}")
+        if DIRTY.search(driver.raw):
+            raise Failure(f"{self.transcript.path}: a bare CR, a bare LF or "
+                          "a NUL reached the server")
+        self.check_log(record)
+        return driver.raw, record
+
+
+def look_up(record, path):
+    value = record
+    for word in path.split("."):
+        if isinstance(value, list):
+            index = int(word)
+            value = value[index] if index < len(value) else None
+        elif isinstance(value, dict):
+            value = value.get(word)
+        else:
+            return None
+    return value
+
+
+def variants(modes):
+    if "whole" in modes:
+        yield "whole"
+    if "bytes" in modes:
+        yield "bytes"
+    if "split" in modes:
+        yield from range(1, SPLITS + 1)
+
+
+def run_file(driver, path, modes):
+    """How many variants passed; raises at the first that does not."""
+    transcript = Transcript(path)
+    first, count = None, 0
+    for variant in variants(modes):
+        result = Run(driver, transcript, variant).run()
+        if first is None:
+            first = result
+        elif result != first:
+            raise Failure(f"{path}: in mode {variant} the outcome differs:\n"
+                          f"{result}\n{first}")
+        count += 1
+    return count
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--driver", choices=["process"], default="process")
+    parser.add_argument("--modes", default="whole,bytes,split")
+    parser.add_argument("files", nargs="*")
+    options = parser.parse_args()
+    files = options.files or sorted(
+        glob.glob(str(TOP / "tests/dialog/*.smtp")))
+    passed = failed = variants_run = 0
+    driver = Process()
+    for path in files:
+        try:
+            variants_run += run_file(driver, path, options.modes.split(","))
+            passed += 1
+        except Failure as failure:
+            print(failure)
+            failed += 1
+            if driver.child.poll() is not None:
+                driver = Process()
+    driver.close()
+    print(f"{variants_run} runs of {len(files)} transcripts")
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,259 @@
+/*
+ * Drives one dialog after another in this process, for tests/tool/dialog.py:
+ * commands on standard input, a line each; what came of it on standard output,
+ * ended by a line with a dot.  No socket, no clock, no event loop.
+ *
+ *   policy PATH            loads; "error TEXT" where it cannot be loaded
+ *   open CLIENT SERVER F   a new dialog; F: "-" or "hide" (tls: {client: hide})
+ *   c HEX, s HEX           bytes of the client, of the server
+ *   ceof, cerr, seof       end of file, an error, end of file
+ *   connected, failed WHY  the upstream connection
+ *   timeout                the deadline in force is over
+ *   drain                  the program is asked to end
+ *   end                    frees the dialog; "record JSON"
+ *
+ * Answers: "C HEX" and "S HEX" (bytes for the client, for the server), "order
+ * WHAT ...", "waits N".
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "base/pool.h"
+#include "policy/diag.h"
+#include "relay/dialog.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+	BLOCK = 64 * 1024,
+	LINE = 16 * 1024 * 1024
+};
+
+static struct pool *pool;
+static struct policy *policy;
+static struct dialog *dialog;
+static struct dialog_listener listener;
+static struct dialog_io io;
+static bool closed;
+
+static void
+print_bytes(const char *side, struct buf *buf)
+{
+	struct slice bytes = buf_slice(buf);
+
+	if (bytes.len == 0)
+		return;
+	printf("%s ", side);
+	for (size_t i = 0; i < bytes.len; i++)
+		printf("%02x", (unsigned char)bytes.ptr[i]);
+	printf("\n");
+	buf_clear(buf);
+}
+
+static void
+flush(void)
+{
+	print_bytes("C", &io.client_out);
+	print_bytes("S", &io.server_out);
+}
+
+static void
+step(void)
+{
+	static const char *const orders[] = {
+	    "wait", "connect", "blind", "cut", "close"};
+	struct dialog_act act;
+
+	while (!closed) {
+		dialog_step(dialog, 0, &act);
+		bool moved =
+		    buf_len(&io.client_out) > 0 || buf_len(&io.server_out) > 0;
+		flush();
+		if (act.order == DIALOG_WAIT && !moved)
+			break;
+		if (act.order == DIALOG_WAIT)
+			continue;
+		printf("order %s%s%s%s\n", orders[act.order],
+		    act.tls_only ? " tls" : "",
+		    act.reset_client ? " reset_client" : "",
+		    act.reset_server ? " reset_server" : "");
+		if (act.order == DIALOG_CUT)
+			buf_clear(&io.server_in);
+		closed = act.order == DIALOG_CLOSE || act.order == DIALOG_BLIND;
+		if (act.order == DIALOG_CONNECT)
+			break;
+	}
+	if (dialog != NULL)
+		printf("waits %d\n", (int)dialog_waits(dialog));
+}
+
+/* Hands bytes over in pieces that the buffer has room for. */
+static void
+feed(struct buf *in, const char *hex)
+{
+	size_t len = strlen(hex) / 2;
+	size_t at = 0;
+
+	if (closed)
+		return;
+	do {
+		size_t room = buf_room(in);
+		size_t piece = len - at < room ? len - at : room;
+		for (size_t i = 0; i < piece; i++, at++) {
+			char byte = (char)(ascii_hex(hex[2 * at]) * 16 +
+					   ascii_hex(hex[2 * at + 1]));
+			buf_append(in, slice_of(&byte, 1));
+		}
+		step();
+		/* No room although everything was taken out: it is held. */
+		if (piece == 0)
+			break;
+	} while (at < len && !closed);
+}
+
+static void
+load(const char *path)
+{
+	struct diag *diag = diag_new();
+
+	policy_free(&policy);
+	policy = policy_load(path, diag);
+	if (policy == NULL)
+		printf("error %s\n", diag_at(diag, 0)->text);
+	diag_free(&diag);
+}
+
+static void
+open_dialog(const char *client, const char *server, const char *flag)
+{
+	struct dialog_start start = {.ref = "TESTTESTTESTTEST"};
+
+	endpoint_parse(slice_str(client), &start.client);
+	endpoint_parse(slice_str(server), &start.server);
+	buf_init_pool(&io.client_in, pool);
+	buf_init_pool(&io.client_out, pool);
+	buf_init_pool(&io.server_in, pool);
+	buf_init_pool(&io.server_out, pool);
+	listener = (struct dialog_listener){.name = SLICE("test"),
+	    .mode = "explicit",
+	    .policy = policy,
+	    .hide_starttls = slice_eq(slice_str(flag), SLICE("hide")),
+	    .node = SLICE("node")};
+	dialog = dialog_new(&listener, &start, &io);
+	assert(dialog != NULL);
+	closed = false;
+	step();
+}
+
+static void
+end_dialog(void)
+{
+	struct dialog_octets octets = {0, 0, 0, 0};
+	struct buf line;
+
+	buf_init(&line, LINE);
+	if (dialog_write_record(dialog, &octets, 0, 1, &line)) {
+		struct slice text = buf_slice(&line);
+		printf("record %.*s", SLICE_FMT(text));
+	}
+	buf_fini(&line);
+	dialog_free(&dialog);
+	buf_fini(&io.client_in);
+	buf_fini(&io.client_out);
+	buf_fini(&io.server_in);
+	buf_fini(&io.server_out);
+}
+
+static void
+fail(const char *why)
+{
+	static const struct {
+		const char *word;
+		enum dialog_failure failure;
+	} words[] = {{"refused", DIALOG_REFUSED},
+	    {"unreachable", DIALOG_UNREACHABLE}, {"timeout", DIALOG_TIMED_OUT},
+	    {"noport", DIALOG_NO_PORT}, {"loop", DIALOG_LOOP},
+	    {"nolog", DIALOG_NO_LOG}, {"full", DIALOG_NO_RESOURCES}};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (slice_eq(slice_str(why), slice_str(words[i].word)))
+			dialog_failed(dialog, words[i].failure, SLICE(""));
+	step();
+}
+
+static bool
+is(const char *word, const char *command)
+{
+	return slice_eq(slice_str(word), slice_str(command));
+}
+
+static void
+event(const char *word)
+{
+	if (closed)
+		return;
+	if (is(word, "ceof"))
+		dialog_eof(dialog, DIALOG_CLIENT, SLICE(""));
+	else if (is(word, "cerr"))
+		dialog_eof(dialog, DIALOG_CLIENT, SLICE("reset"));
+	else if (is(word, "seof"))
+		dialog_eof(dialog, DIALOG_SERVER, SLICE(""));
+	else if (is(word, "connected"))
+		dialog_connected(dialog, &(struct endpoint){.port = 1}, 0);
+	else if (is(word, "timeout"))
+		dialog_timed_out(dialog);
+	else if (is(word, "drain"))
+		dialog_drain(dialog);
+	else
+		abort();
+	step();
+}
+
+static void
+run(char *words[4])
+{
+	if (is(words[0], "policy"))
+		load(words[1]);
+	else if (is(words[0], "open"))
+		open_dialog(words[1], words[2], words[3]);
+	else if (is(words[0], "c"))
+		feed(&io.client_in, words[1]);
+	else if (is(words[0], "s"))
+		feed(&io.server_in, words[1]);
+	else if (is(words[0], "failed"))
+		fail(words[1]);
+	else if (is(words[0], "end"))
+		end_dialog();
+	else
+		event(words[0]);
+}
+
+int
+main(void)
+{
+	char *line = NULL;
+	size_t size = 0;
+	ssize_t len;
+
+	pool = pool_new(BLOCK, 8);
+	while ((len = getline(&line, &size, stdin)) > 0) {
+		static char empty[] = "";
+		char *words[4] = {line, empty, empty, empty};
+		line[len - 1] = '\0';
+		for (int i = 1; i < 4; i++) {
+			char *blank = strchr(words[i - 1], ' ');
+			if (blank == NULL)
+				break;
+			*blank = '\0';
+			words[i] = blank + 1;
+		}
+		run(words);
+		printf(".\n");
+		fflush(stdout);
+	}
+	free(line);
+	policy_free(&policy);
+	pool_free(&pool);
+	return 0;
+}
