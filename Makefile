@@ -91,10 +91,16 @@ $(UNIT): | $(BUILD)/.deps-build
 TOOLS := $(patsubst tests/tool/%.c,$(OUT)/tool/%,$(wildcard tests/tool/*.c))
 $(OUT)/tool/%: tests/tool/%.c $(OBJ)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(OBJ) $(LDLIBS)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) -o $@ $< \
+	    $(OBJ) $(LDLIBS)
+-include $(TOOLS:=.d)
 
 .PHONY: tools
-tools: $(TOOLS)
+tools: $(TOOLS) ## build the test drivers
+
+contrib/session.schema.json: proxy/audit/fields.h tests/tool/schema.h
+	@$(MAKE) --no-print-directory -s $(OUT)/tool/schema
+	$(OUT)/tool/schema >$@
 
 # libFuzzer targets: tests/fuzz/NAME_fuzz.c with every object, by clang.
 FUZZ      := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))

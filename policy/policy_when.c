@@ -25,11 +25,13 @@ find_list(const struct context *context, struct slice name)
 }
 
 static void
-complain_of_list(const struct context *context, const struct yaml_node *node)
+complain_of_list(const struct context *context, const struct yaml_node *node,
+    enum fact_kind kind)
 {
+	const struct slice word = slice_head(node->text, 64);
 	const char *names[64];
 	char *copies[64];
-	char hint[160];
+	char hint[160], plain[128] = "";
 	unsigned count = 0;
 
 	for (; count < context->policy->list_count && count < 64; count++)
@@ -38,11 +40,12 @@ complain_of_list(const struct context *context, const struct yaml_node *node)
 	const char *near = diag_nearest(node->text, names, count);
 	snprintf(
 	    hint, sizeof(hint), "did you mean `%s`?", near == NULL ? "" : near);
+	if (kind == KIND_NAME)
+		snprintf(plain, sizeof(plain),
+		    " (a name without a dot is written {is: %.*s})",
+		    SLICE_FMT(word));
 	reader_error(context->reader, "P034", node, near == NULL ? NULL : hint,
-	    "no list is called `%.*s` (a name without a dot is written "
-	    "{is: %.*s})",
-	    SLICE_FMT(slice_head(node->text, 64)),
-	    SLICE_FMT(slice_head(node->text, 64)));
+	    "no list is called `%.*s`%s", SLICE_FMT(word), plain);
 	while (count > 0)
 		free(copies[--count]);
 }
@@ -54,7 +57,7 @@ read_list_value(const struct context *context, const struct yaml_node *node,
 	struct policy_list *list = find_list(context, node->text);
 
 	if (list == NULL) {
-		complain_of_list(context, node);
+		complain_of_list(context, node, kind);
 		return false;
 	}
 	list->used = true;

@@ -150,6 +150,58 @@ push(struct yaml_node *node, struct yaml_node *key, struct yaml_node *item)
 	node->items[node->count++] = item;
 }
 
+/* The reader of bytes knows an offset only. */
+static yaml_mark_t
+mark_at(const struct builder *builder, size_t offset)
+{
+	const struct yaml_file *file = builder->file;
+	yaml_mark_t mark = {.index = offset};
+
+	for (size_t i = 0; i < offset && i < file->text_len; i++) {
+		unsigned char c = (unsigned char)file->text[i];
+		if (c == '\n') {
+			mark.line++;
+			mark.column = 0;
+		} else if ((c & 0xc0) != 0x80) {
+			mark.column++;
+		}
+	}
+	return mark;
+}
+
+/* Whether a tab stands there, with ASCII alone before it in its line. */
+static bool
+is_tab(const struct yaml_file *file, yaml_mark_t mark)
+{
+	size_t at = 0;
+
+	for (size_t line = 0; line < mark.line && at < file->text_len; at++)
+		line += file->text[at] == '\n';
+	at += mark.column;
+	return at < file->text_len && file->text[at] == '\t';
+}
+
+static void
+complain_syntax(struct builder *builder)
+{
+	const yaml_parser_t *parser = &builder->parser;
+	const struct yaml_file *file = builder->file;
+	yaml_mark_t mark = parser->problem_mark;
+	const char *context = parser->context == NULL ? "" : parser->context;
+	char text[256];
+
+	if (parser->error == YAML_READER_ERROR)
+		mark = mark_at(builder, parser->problem_offset);
+	if (is_tab(file, mark))
+		snprintf(
+		    text, sizeof(text), "not YAML: a tab; indent with spaces");
+	else
+		snprintf(text, sizeof(text), "not YAML: %s%s%s",
+		    parser->problem == NULL ? "bad character" : parser->problem,
+		    context[0] == '\0' ? "" : " ", context);
+	complain(builder, "Y001", place_of(file, mark, mark), text);
+}
+
 static bool
 next_event(struct builder *builder, yaml_event_t *event)
 {
@@ -158,22 +210,7 @@ next_event(struct builder *builder, yaml_event_t *event)
 	if (yaml_parser_parse(&builder->parser, event) != 0)
 		return true;
 	builder->broken = true;
-	const yaml_parser_t *parser = &builder->parser;
-	yaml_mark_t mark = parser->problem_mark;
-	char text[256];
-	snprintf(text, sizeof(text), "not YAML: %s%s%s",
-	    parser->problem == NULL ? "unreadable" : parser->problem,
-	    parser->context == NULL ? "" : " ",
-	    parser->context == NULL ? "" : parser->context);
-	if (parser->error == YAML_READER_ERROR) {
-		/* The reader knows an offset only. */
-		mark = parser->mark;
-		snprintf(text, sizeof(text),
-		    "not YAML: %s at byte %zu of the file",
-		    parser->problem == NULL ? "bad character" : parser->problem,
-		    parser->problem_offset);
-	}
-	complain(builder, "Y001", place_of(builder->file, mark, mark), text);
+	complain_syntax(builder);
 	return false;
 }
 

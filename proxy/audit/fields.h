@@ -39,7 +39,7 @@ enum audit_event {
 	TYPE(TEXTS, "\"type\": \"array\", \"items\": {\"type\": \"string\"}")  \
 	TYPE(                                                                  \
 	    PORT, "\"type\": \"integer\", \"minimum\": 0, \"maximum\": 65535") \
-	TYPE(COUNT, "\"type\": \"integer\", \"minimum\": 0")                   \
+	TYPE(NUMBER, "\"type\": \"integer\", \"minimum\": 0")                  \
 	TYPE(YES_NO, "\"type\": \"boolean\"")                                  \
 	TYPE(OBJECT, "\"type\": \"object\"")                                   \
 	TYPE(OBJECT_OR_NULL, "\"type\": [\"object\", \"null\"]")               \
@@ -48,7 +48,8 @@ enum audit_event {
 	TYPE(MODE, "\"enum\": [\"tproxy\", \"redirect\", \"explicit\"]")       \
 	TYPE(BY, "\"enum\": [\"server\", \"gate\"]")                           \
 	TYPE(BY_OR_NULL, "\"enum\": [\"server\", \"gate\", null]")             \
-	TYPE(CODE, "\"type\": \"string\", \"pattern\": \"^[A-Z-]{2}$\"")       \
+	TYPE(CODE,                                                             \
+	    "\"type\": \"string\", \"pattern\": \"^([A-Zcs][A-Z-]|--)$\"")     \
 	TYPE(LEG, "\"enum\": [\"none\", \"passed\", \"unseen\"]")              \
 	TYPE(BLIND, "\"enum\": [\"starttls\", \"splice\"]")                    \
 	TYPE(AUTH, "\"enum\": [\"accepted\", \"deferred\", \"refused\", "      \
@@ -91,7 +92,7 @@ enum audit_type {
 	FIELD(ALL, "event_type", EVENT, 1, "what the line is")                 \
 	FIELD(CONN, "session", REF, 1,                                         \
 	    "the session's reference, as in reply texts; sorts by time")       \
-	FIELD(ALL, "seq", COUNT, 1, "counts the lines of one process")         \
+	FIELD(ALL, "seq", NUMBER, 1, "counts the lines of one process")        \
 	FIELD(ALL, "node", TEXT, 1, "the gate's name")                         \
 	FIELD(CONN, "src_ip", TEXT, 1, "the client's address")                 \
 	FIELD(CONN, "src_port", PORT, 1, "the client's port")                  \
@@ -111,24 +112,24 @@ enum audit_type {
 	FIELD(RECORD, "started", TIME, 1, "when the client connected")         \
 	FIELD(RECORD, "durations_us", OBJECT, 1,                               \
 	    "microseconds spent in each phase; they add up to the total")      \
-	FIELD(RECORD, "durations_us.connect", COUNT, 1,                        \
+	FIELD(RECORD, "durations_us.connect", NUMBER, 1,                       \
 	    "until the connection to the server stood or failed")              \
-	FIELD(RECORD, "durations_us.greeting", COUNT, 1,                       \
+	FIELD(RECORD, "durations_us.greeting", NUMBER, 1,                      \
 	    "until the server's 220")                                          \
-	FIELD(RECORD, "durations_us.command", COUNT, 1,                        \
+	FIELD(RECORD, "durations_us.command", NUMBER, 1,                       \
 	    "between transactions: HELO, AUTH, idle")                          \
-	FIELD(RECORD, "durations_us.mail", COUNT, 1,                           \
+	FIELD(RECORD, "durations_us.mail", NUMBER, 1,                          \
 	    "in transactions, from MAIL to the end of the text")               \
-	FIELD(RECORD, "durations_us.accept", COUNT, 1,                         \
+	FIELD(RECORD, "durations_us.accept", NUMBER, 1,                        \
 	    "from the end of the text to the reply")                           \
-	FIELD(RECORD, "durations_us.blind", COUNT, 1,                          \
+	FIELD(RECORD, "durations_us.blind", NUMBER, 1,                         \
 	    "relayed without a look: TLS passed on, or splice")                \
-	FIELD(RECORD, "durations_us.total", COUNT, 1, "from begin to end")     \
+	FIELD(RECORD, "durations_us.total", NUMBER, 1, "from begin to end")    \
 	FIELD(RECORD, "bytes", OBJECT, 1, "octets on both legs")               \
-	FIELD(RECORD, "bytes.client_in", COUNT, 1, "from the client")          \
-	FIELD(RECORD, "bytes.client_out", COUNT, 1, "to the client")           \
-	FIELD(RECORD, "bytes.server_in", COUNT, 1, "from the server")          \
-	FIELD(RECORD, "bytes.server_out", COUNT, 1, "to the server")           \
+	FIELD(RECORD, "bytes.client_in", NUMBER, 1, "from the client")         \
+	FIELD(RECORD, "bytes.client_out", NUMBER, 1, "to the client")          \
+	FIELD(RECORD, "bytes.server_in", NUMBER, 1, "from the server")         \
+	FIELD(RECORD, "bytes.server_out", NUMBER, 1, "to the server")          \
 	FIELD(RECORD, "upstream", OBJECT_OR_NULL, 1,                           \
 	    "the connection to the server; null where none was made")          \
 	FIELD(RECORD, "upstream.local_ip", TEXT, 1,                            \
@@ -142,11 +143,11 @@ enum audit_type {
 	FIELD(RECORD, "inspected", YES_NO, 1,                                  \
 	    "false: part of the session was not seen")                         \
 	FIELD(RECORD, "uninspected_after", BLIND, 0, "what ended the view")    \
-	FIELD(RECORD, "helo_count", COUNT, 1,                                  \
+	FIELD(RECORD, "helo_count", NUMBER, 1,                                 \
 	    "greetings of the client, those not listed too")                   \
-	FIELD(RECORD, "message_count", COUNT, 1,                               \
+	FIELD(RECORD, "message_count", NUMBER, 1,                              \
 	    "messages that got a reply, those not listed too")                 \
-	FIELD(RECORD, "violation_count", COUNT, 1,                             \
+	FIELD(RECORD, "violation_count", NUMBER, 1,                            \
 	    "violations, those not listed too")                                \
 	FIELD(RECORD, "truncated", YES_NO, 1,                                  \
 	    "some text was cut or some entry is not listed")                   \
@@ -163,11 +164,11 @@ enum audit_type {
 	FIELD(RECORD, "connect.would_rule", TEXT_OR_NULL, 0,                   \
 	    "the rule that would have acted")                                  \
 	FIELD(RECORD, "connect.would_rule_file", TEXT, 0, "its file")          \
-	FIELD(RECORD, "connect.would_rule_line", COUNT, 0, "its line")         \
+	FIELD(RECORD, "connect.would_rule_line", NUMBER, 0, "its line")        \
 	FIELD(RECORD, "connect.rule", TEXT_OR_NULL, 1,                         \
 	    "the rule that spoke; null: none")                                 \
 	FIELD(RECORD, "connect.rule_file", TEXT, 0, "its file")                \
-	FIELD(RECORD, "connect.rule_line", COUNT, 0, "its line")               \
+	FIELD(RECORD, "connect.rule_line", NUMBER, 0, "its line")              \
 	FIELD(RECORD, "connect.continued", TEXTS, 0,                           \
 	    "rules that matched and only log")                                 \
 	FIELD(RECORD, "greeting", TEXT_OR_NULL, 1,                             \
@@ -181,11 +182,11 @@ enum audit_type {
 	FIELD(RECORD, "helo[].would_rule", TEXT_OR_NULL, 0,                    \
 	    "the rule that would have acted")                                  \
 	FIELD(RECORD, "helo[].would_rule_file", TEXT, 0, "its file")           \
-	FIELD(RECORD, "helo[].would_rule_line", COUNT, 0, "its line")          \
+	FIELD(RECORD, "helo[].would_rule_line", NUMBER, 0, "its line")         \
 	FIELD(RECORD, "helo[].rule", TEXT_OR_NULL, 1,                          \
 	    "the rule that spoke; null: the default")                          \
 	FIELD(RECORD, "helo[].rule_file", TEXT, 0, "its file")                 \
-	FIELD(RECORD, "helo[].rule_line", COUNT, 0, "its line")                \
+	FIELD(RECORD, "helo[].rule_line", NUMBER, 0, "its line")               \
 	FIELD(RECORD, "helo[].continued", TEXTS, 0,                            \
 	    "rules that matched and only log")                                 \
 	FIELD(RECORD, "helo[].form", FORM, 1, "the argument's form")           \
@@ -220,12 +221,12 @@ enum audit_type {
 	FIELD(RECORD, "auth[].reply", TEXT_OR_NULL, 1, "the final reply")      \
 	FIELD(RECORD, "auth[].reply_by", BY_OR_NULL, 1, "whose reply it is")   \
 	FIELD(RECORD, "mail", OBJECTS, 1, "each transaction, in order")        \
-	FIELD(RECORD, "mail[].rcpt_count", COUNT, 1,                           \
+	FIELD(RECORD, "mail[].rcpt_count", NUMBER, 1,                          \
 	    "RCPT commands, those not listed too")                             \
-	FIELD(RECORD, "mail[].declared_size", COUNT, 0, "SIZE= of MAIL")       \
-	FIELD(RECORD, "mail[].size", COUNT, 0,                                 \
+	FIELD(RECORD, "mail[].declared_size", NUMBER, 0, "SIZE= of MAIL")      \
+	FIELD(RECORD, "mail[].size", NUMBER, 0,                                \
 	    "octets of the message as received; absent: no text came")         \
-	FIELD(RECORD, "mail[].stray_newlines", COUNT, 0,                       \
+	FIELD(RECORD, "mail[].stray_newlines", NUMBER, 0,                      \
 	    "bare CR and LF that were mended")                                 \
 	FIELD(RECORD, "mail[].from", TEXT_OR_NULL, 1,                          \
 	    "the sender; the empty text is the null sender")                   \

@@ -76,7 +76,14 @@ print_outcome(const struct request *request, enum policy_stage stage,
 	    log_quote(forwarded, name, sizeof(name)));
 }
 
-static void
+/* Whether a session gets to the next stage after this verdict. */
+static bool
+goes_on(const struct policy_verdict *verdict)
+{
+	return verdict->action == POLICY_ACCEPT;
+}
+
+static bool
 explain_text(const struct policy *policy, const struct request *request,
     enum policy_stage stage)
 {
@@ -89,9 +96,13 @@ explain_text(const struct policy *policy, const struct request *request,
 	fflush(stdout);
 	cli_write(stdout, &out);
 	print_outcome(request, stage, &verdict);
+	if (stage == POLICY_STAGE_CONNECT && request->has_helo &&
+	    !goes_on(&verdict))
+		printf("helo\n  not asked: connect decides\n");
+	return goes_on(&verdict);
 }
 
-static void
+static bool
 explain_json(const struct policy *policy, const struct request *request,
     enum policy_stage stage, struct json *json)
 {
@@ -113,6 +124,7 @@ explain_json(const struct policy *policy, const struct request *request,
 		    slice_of(verdict.repaired.name, verdict.repaired.len));
 	json_object_close(json);
 	buf_fini(&rules);
+	return goes_on(&verdict);
 }
 
 static int
@@ -131,14 +143,14 @@ explain(struct request *request)
 	buf_init(&out, OUTPUT_MAX);
 	json_init(&json, &out);
 	json_object_open(&json, NULL);
-	for (unsigned stage = 0; stage <= request->has_helo; stage++) {
+	bool more = true;
+	for (unsigned at = 0; more && at <= request->has_helo; at++) {
+		enum policy_stage stage = (enum policy_stage)at;
 		request->facts.judged =
 		    stage == POLICY_STAGE_HELO ? &request->judged : NULL;
-		if (request->json)
-			explain_json(
-			    policy, request, (enum policy_stage)stage, &json);
-		else
-			explain_text(policy, request, (enum policy_stage)stage);
+		more = request->json
+			   ? explain_json(policy, request, stage, &json)
+			   : explain_text(policy, request, stage);
 	}
 	json_object_close(&json);
 	buf_append(&out, SLICE("\n"));

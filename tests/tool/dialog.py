@@ -24,7 +24,7 @@ A transcript is a text file; `#` begins a remark.  Lines:
 
 What either end got and no line declared fails the transcript.  Modes: whole;
 bytes (every send a byte a time); split (every send cut in two, at each place
-up to 40).  All modes must give the same bytes and the same record.
+up to 40; over the wire at some of them).  All modes must give the same bytes and the same record.
 """
 import argparse
 import glob
@@ -37,12 +37,14 @@ import subprocess
 import sys
 import tempfile
 
+from dialog_wire import Silence, Wire
+
 TOP = pathlib.Path(__file__).resolve().parents[2]
 DEFAULT_POLICY = "policy: 1\nhelo: []\ndefault: accept\n"
 ESCAPE = re.compile(rb"\\([0-7]{3}|x[0-9a-fA-F]{2}|.)")
 NAMED = {b"r": b"\r", b"n": b"\n", b"t": b"\t", b"0": b"\0"}
+REFERENCE = re.compile(r"\[ref [0-9A-Z]{16}\]")
 DIRTY = re.compile(rb"(?<!\r)\n|\r(?!\n)|\x00")
-SPLITS = 40
 
 
 def unescape(text):
@@ -127,6 +129,8 @@ class Transcript:
 class Process:
     """The dialog in a process of its own, without sockets."""
 
+    SPLITS = range(1, 41)
+
     def __init__(self):
         binary = os.environ.get("EHLOGATE_DRIVER",
                                 str(TOP / "build/tool/dialog_driver"))
@@ -201,13 +205,28 @@ class Process:
     def event(self, word):
         self.take(self.ask({"wait": "timeout", "drain": "drain"}[word]))
 
-    def more(self, side):
+    def more(self, _side):
         """Nothing more comes without more input."""
         return False
+
+    def settle(self):
+        """Everything has come."""
+
+    def is_closed(self, side, by_reset=False):
+        return self.reset[side] if by_reset else self.closed[side]
+
+    def is_cut(self):
+        return self.cut
+
+    def is_blind(self):
+        return self.blind
 
     def finish(self):
         self.take(self.ask("end"))
         return self.record
+
+    def is_dead(self):
+        return self.child.poll() is not None
 
     def close(self):
         self.child.stdin.close()
@@ -228,6 +247,7 @@ class Run:
 
     def __init__(self, driver, transcript, cut):
         self.driver, self.transcript, self.cut = driver, transcript, cut
+        self.lost = False
 
     def pieces(self, data):
         if self.cut == "bytes":
@@ -262,15 +282,18 @@ class Run:
         if kind in ("wait", "drain"):
             driver.event(kind)
         elif kind == "cut":
-            if not driver.cut:
+            if not driver.is_cut():
                 raise Failure(f"{where}: the server's leg is not cut")
+            # What was on its way may be lost with the leg.
+            driver.got["S"] = driver.raw = b""
+            self.lost = True
         elif kind == "blind":
-            if not driver.blind:
+            if not driver.is_blind():
                 raise Failure(f"{where}: this is not blind")
         elif text in ("close", "reset") and kind in ("C<", "S<"):
-            if not driver.closed[kind[0]]:
+            if not driver.is_closed(kind[0]):
                 raise Failure(f"{where}: {kind[0]} is not closed")
-            if text == "reset" and not driver.reset[kind[0]]:
+            if text == "reset" and not driver.is_closed(kind[0], True):
                 raise Failure(f"{where}: {kind[0]} is closed, but not reset")
         elif text == "close":
             driver.end_of_file(kind[0])
@@ -282,8 +305,10 @@ class Run:
             self.send(kind[0], data)
             self.expect(kind[2], data, where)
         elif kind == "C!":
+            driver.settle()
             before = driver.got["S"]
             self.send("C", data)
+            driver.settle()
             if driver.got["S"] != before:
                 raise Failure(f"{where}: the server got "
                               f"{driver.got['S']!r}")
@@ -333,51 +358,104 @@ def look_up(record, path):
     return value
 
 
-def variants(modes):
+# What is another one in each session of the same transcript.
+CHANGING = ("timestamp", "session", "seq", "started", "src_port",
+            "durations_us", "upstream")
+
+
+def steady(record, lost):
+    """The record without what differs from one session to the next; where
+    octets were lost with a leg, without their count."""
+    same = {key: value for key, value in record.items()
+            if key not in CHANGING and not (lost and key == "bytes")}
+    return json.loads(REFERENCE.sub("", json.dumps(same)))
+
+
+def difference(one, other):
+    """What two outcomes do not share, in words."""
+    (raw, record), (other_raw, other_record) = one, other
+    lines = [] if raw == other_raw else [f"server: {raw!r}, {other_raw!r}"]
+    lines += [f"{key}: {record.get(key)!r}, {other_record.get(key)!r}"
+              for key in sorted(record.keys() | other_record.keys())
+              if record.get(key) != other_record.get(key)]
+    return "\n  ".join(lines)
+
+
+def variants(modes, splits):
     if "whole" in modes:
         yield "whole"
     if "bytes" in modes:
         yield "bytes"
     if "split" in modes:
-        yield from range(1, SPLITS + 1)
+        yield from splits
 
 
-def run_file(driver, path, modes):
-    """How many variants passed; raises at the first that does not."""
-    transcript = Transcript(path)
-    first, count = None, 0
-    for variant in variants(modes):
-        result = Run(driver, transcript, variant).run()
-        if first is None:
-            first = result
-        elif result != first:
-            raise Failure(f"{path}: in mode {variant} the outcome differs:\n"
-                          f"{result}\n{first}")
-        count += 1
-    return count
+class Suite:
+    """Transcripts against one driver."""
+
+    def __init__(self, modes, logs):
+        self.modes, self.logs = modes, logs
+        self.count = 0
+
+    def run(self, driver, transcript):
+        """Raises at the first variant that does not hold."""
+        first = None
+        for variant in variants(self.modes, driver.SPLITS):
+            run = Run(driver, transcript, variant)
+            raw, record = run.run()
+            self.count += 1
+            outcome = (raw, steady(record, run.lost))
+            if first is None:
+                first = outcome
+                print(json.dumps(record, ensure_ascii=False), file=self.logs)
+            elif outcome != first:
+                raise Failure(
+                    f"{transcript.path}: in mode {variant} the outcome "
+                    f"differs:\n  {difference(outcome, first)}")
 
 
-def main():
+def open_logs(driver):
+    """Where the records go that the suite `schema` validates."""
+    folder = os.environ.get("EHLOGATE_LOGS", "")
+    path = f"{folder}/dialog-{driver}-{os.getpid()}.jsonl" if folder \
+        else os.devnull
+    return open(path, "w", encoding="utf-8")
+
+
+def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--driver", choices=["process"], default="process")
+    parser.add_argument("--driver", choices=["process", "wire"],
+                        default="process")
     parser.add_argument("--modes", default="whole,bytes,split")
     parser.add_argument("files", nargs="*")
     options = parser.parse_args()
-    files = options.files or sorted(
-        glob.glob(str(TOP / "tests/dialog/*.smtp")))
-    passed = failed = variants_run = 0
-    driver = Process()
-    for path in files:
-        try:
-            variants_run += run_file(driver, path, options.modes.split(","))
-            passed += 1
-        except Failure as failure:
-            print(failure)
-            failed += 1
-            if driver.child.poll() is not None:
-                driver = Process()
+    if not options.files:
+        options.files = sorted(glob.glob(str(TOP / "tests/dialog/*.smtp")))
+    return options
+
+
+def main():
+    options = parse_arguments()
+    transcripts = [Transcript(path) for path in options.files]
+    if options.driver == "wire":
+        transcripts = [t for t in transcripts if not t.process_only]
+        driver = Wire(transcripts)
+    else:
+        driver = Process()
+    passed = failed = 0
+    with open_logs(options.driver) as logs:
+        suite = Suite(options.modes.split(","), logs)
+        for transcript in transcripts:
+            try:
+                suite.run(driver, transcript)
+                passed += 1
+            except (Failure, Silence) as failure:
+                print(transcript.path, failure)
+                failed += 1
+                if driver.is_dead():
+                    driver = Process()
     driver.close()
-    print(f"{variants_run} runs of {len(files)} transcripts")
+    print(f"{suite.count} runs of {len(transcripts)} transcripts")
     print(f"{passed} passed, {failed} failed")
     return 1 if failed or not passed else 0
 

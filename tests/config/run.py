@@ -1,0 +1,107 @@
+#!/usr/bin/python3
+"""Every diagnostic, each provoked by a file of this folder.
+
+NAME.yaml is a policy (a configuration where NAME begins with C, or where its
+first key is `version`).  NAME.out is what `ehlogate check` says of it, to the
+letter.  NAME begins with the code that it provokes.  Every code that the
+program can say has a file here, and every file's code is one that the program
+can say.  Files beyond the reach of a folder are made on the spot: see MADE.
+
+    run.py [--accept] [NAME...]     --accept writes the NAME.out anew: read
+                                    the change before you commit it
+
+SPDX-License-Identifier: MIT
+"""
+import difflib
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+TOP = HERE.parents[1]
+PROGRAM = os.environ.get("EHLOGATE", str(TOP / "build/ehlogate"))
+CODE = re.compile(r'"([YPC]\d{3})"')
+
+# What cannot be a file of the tree: its text; None: no file at all.
+MADE = {
+    "Y009": b"# " + b"x" * (1 << 20) + b"\npolicy: 1\n",
+    "Y011": None,
+}
+
+
+def check(path, folder):
+    text = path.read_text(errors="replace") if path.exists() else ""
+    is_config = re.search(r"^(version|listeners|policy|helo):", text,
+                          re.MULTILINE)
+    option = ["-c"] if is_config and is_config[1] in (
+        "version", "listeners") else []
+    run = subprocess.run([PROGRAM, "check", *option, path.name], cwd=folder,
+                         capture_output=True, timeout=20, check=False)
+    said = (run.stdout + run.stderr).decode(errors="replace")
+    return f"{said}status {run.returncode}\n"
+
+
+def compare(name, said, expected):
+    """Complaints about one case."""
+    code = name.split("-")[0]
+    if f"[{code}]" not in said:
+        yield f"{name}: does not provoke {code}:\n{said}"
+    if said != expected:
+        yield "".join(difflib.unified_diff(
+            expected.splitlines(True), said.splitlines(True),
+            f"{name}.out", "said"))
+
+
+def run_files(names, accept):
+    for name in names:
+        said = check(HERE / f"{name}.yaml", HERE)
+        out = HERE / f"{name}.out"
+        if accept:
+            out.write_text(said)
+        expected = out.read_text() if out.exists() else ""
+        yield from [("\n".join(compare(name, said, expected)))]
+
+
+def run_made():
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in MADE.items():
+            path = pathlib.Path(folder) / f"{name}.yaml"
+            if text is not None:
+                path.write_bytes(text)
+            said = check(path, folder)
+            good = f"{name}.yaml: error[{name}]: " in said \
+                and said.endswith("status 1\n")
+            yield "" if good else f"{name}: {said}"
+
+
+def run_codes():
+    """The codes of the sources and those of the files are the same."""
+    said = {code for folder in ("policy", "proxy")
+            for path in (TOP / folder).glob("**/*.[ch]")
+            for code in CODE.findall(path.read_text())}
+    shown = {path.name[:4] for path in HERE.glob("*.yaml")} | set(MADE)
+    yield "".join(f"no file of tests/config provokes {code}\n"
+                  for code in sorted(said - shown))
+    yield "".join(f"{code}: no such code in the sources\n"
+                  for code in sorted(shown - said))
+
+
+def main():
+    arguments = sys.argv[1:]
+    accept = "--accept" in arguments
+    names = [a for a in arguments if a != "--accept"]
+    results = list(run_files(names or sorted(
+        path.stem for path in HERE.glob("*.yaml")), accept))
+    if not names:
+        results += [*run_made(), *run_codes()]
+    failures = [result for result in results if result]
+    print("\n".join(failures))
+    print(f"{len(results) - len(failures)} passed, {len(failures)} failed")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

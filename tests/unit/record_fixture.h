@@ -1,0 +1,138 @@
+/*
+ * A record with everything in it, for the tests of the audit layer.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef TESTS_RECORD_FIXTURE_H
+#define TESTS_RECORD_FIXTURE_H
+
+#include "audit/record.h"
+
+static const struct record_end fixture_end = {.code = "C-",
+    .reason = "quit",
+    .error = {"Connection reset by peer", 24},
+    .mono_us = 1000000 + 4321000,
+    .client_in = 1200,
+    .client_out = 340,
+    .server_in = 341,
+    .server_out = 1199};
+
+static inline struct endpoint
+fixture_endpoint(const char *text)
+{
+	struct endpoint endpoint = {0};
+
+	if (!endpoint_parse(slice_str(text), &endpoint))
+		abort();
+	return endpoint;
+}
+
+/* NULL: no memory. */
+static inline struct record *
+fixture_record(void)
+{
+	struct record_start start = {.node = SLICE("gate1"),
+	    .listener = SLICE("inbound"),
+	    .mode = "tproxy",
+	    .client = fixture_endpoint("192.0.2.7:40001"),
+	    .server = fixture_endpoint("[2001:db8::25]:25"),
+	    .policy_version = "0123456789abcdef",
+	    .wall_us = UINT64_C(1795518123123456),
+	    .mono_us = 1000000};
+
+	record_make_ref(start.wall_us / 1000, 3, 77, start.ref);
+	return record_new(&start);
+}
+
+/* The verdict of a rule that repaired; `would` differs where monitored. */
+static inline void
+fixture_verdict(struct policy_verdict *verdict, bool monitored)
+{
+	static const struct policy_rule_id rule = {
+	    {"mend", 4}, {"rules/outbound.yaml", 19}, 14};
+
+	*verdict = (struct policy_verdict){.action = POLICY_REPAIR,
+	    .would = POLICY_REPAIR,
+	    .rule = rule,
+	    .would_rule = rule,
+	    .continued = {rule},
+	    .continued_count = 1};
+	if (!monitored)
+		return;
+	verdict->action = POLICY_ACCEPT;
+	verdict->rule = (struct policy_rule_id){0};
+	verdict->by_default = true;
+}
+
+static inline void
+fixture_helo(struct record *record, struct slice received, bool monitored)
+{
+	static const struct slice forwarded = {"EXCH-01.example.com", 19};
+	static struct policy_verdict verdict;
+	struct addr client = {4, {192, 0, 2, 7}};
+	struct record_helo helo = {.verb = POLICY_VERB_EHLO,
+	    .received = received,
+	    .forwarded = forwarded,
+	    .repairs =
+		1U << HELO_STEP_UNDERSCORE | 1U << HELO_STEP_APPEND_DOMAIN,
+	    .verdict = &verdict};
+
+	fixture_verdict(&verdict, monitored);
+	helo_analyse(received, &client, &helo.judged);
+	record_helo(record, &helo);
+	record_helo_server_reply(record, SLICE("501 no such name"));
+	record_helo_retry(
+	    record, SLICE("[192.0.2.7]"), 1U << HELO_STEP_CLIENT_LITERAL);
+	record_helo_server_reply(record, SLICE("250-mx.example.net"));
+	record_helo_reply(record, SLICE("250-mx.example.net"), "server");
+}
+
+/* One whole transaction. */
+static inline void
+fixture_mail(struct record *record, struct slice from, struct slice to)
+{
+	record_mail(record, from, 2048);
+	record_mail_reply(record, SLICE("250 2.1.0 Ok"), "server");
+	record_rcpt(record, to);
+	record_rcpt_reply(record, SLICE("250 2.1.5 Ok"), "server");
+	record_text(record, 2100, 3);
+	record_message_id(record, SLICE("<1@example.com>"));
+	record_message_end(record, SLICE("250 2.0.0 Ok: queued as 4F2AB1C3D4"),
+	    "server", true);
+}
+
+/* Every call there is. */
+static inline void
+fixture_fill(struct record *record)
+{
+	static struct policy_verdict verdict;
+	struct endpoint local = fixture_endpoint("192.0.2.7:50001");
+
+	fixture_verdict(&verdict, true);
+	record_connect_verdict(record, &verdict);
+	record_connected(record, &local, 1000100);
+	record_greeting(record, SLICE("220 mx ESMTP"), "server", 1000300);
+	record_clock(record, 1001000);
+	fixture_helo(record, SLICE("EXCH_01"), false);
+	fixture_helo(record, SLICE("EXCH_01"), true);
+	record_capability(record, SLICE("OLD"), false);
+	record_capabilities_clear(record);
+	record_capability(record, SLICE("PIPELINING"), false);
+	record_capability(record, SLICE("SIZE 1000"), false);
+	record_capability(record, SLICE("XCLIENT NAME"), true);
+	record_auth(record, SLICE("PLAIN"), SLICE("user@example.com"));
+	record_auth_reply(record, SLICE("235 2.7.0 welcome"), "server");
+	record_auth(record, SLICE("GSSAPI"), slice_of(NULL, 0));
+	record_clock(record, 1002000);
+	fixture_mail(record, SLICE("a@example.com"), SLICE("b@example.net"));
+	record_mail(record, SLICE(""), -1);
+	record_rcpt(record, SLICE("c@example.net"));
+	record_clock(record, 1004000);
+	record_transaction_end(record);
+	record_violation(record, "bare_lf_in_command", SLICE("NOOP\n"));
+	record_note(record, "source_port_taken");
+	record_clock(record, 1005000);
+	record_blind(record, "starttls");
+}
+
+#endif
