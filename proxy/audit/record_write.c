@@ -7,18 +7,46 @@
 
 #include <time.h>
 
+/* `digits` decimal digits of `value`; where the text goes on. */
+static char *
+put_digits(char *to, unsigned value, unsigned digits)
+{
+	for (unsigned i = digits; i > 0; i--) {
+		to[i - 1] = (char)('0' + value % 10);
+		value /= 10;
+	}
+	return to + digits;
+}
+
+/* 2026-01-31T12:00:00.000001+0000, as Suricata's EVE log has it.  Two of them
+ * are in every record: strftime and snprintf would take a tenth of its time. */
 static void
 put_time(struct json *json, const char *key, uint64_t wall_us)
 {
 	time_t seconds = (time_t)(wall_us / 1000000);
 	struct tm tm;
-	char text[40], whole[64];
+	char text[40];
 
 	gmtime_r(&seconds, &tm);
-	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(whole, sizeof(whole), "%s.%06u+0000", text,
-	    (unsigned)(wall_us % 1000000));
-	json_str(json, key, whole);
+	const struct {
+		unsigned value, digits;
+		char after;
+	} parts[] = {
+	    {(unsigned)tm.tm_year + 1900, 4, '-'},
+	    {(unsigned)tm.tm_mon + 1, 2, '-'},
+	    {(unsigned)tm.tm_mday, 2, 'T'},
+	    {(unsigned)tm.tm_hour, 2, ':'},
+	    {(unsigned)tm.tm_min, 2, ':'},
+	    {(unsigned)tm.tm_sec, 2, '.'},
+	    {(unsigned)(wall_us % 1000000), 6, '+'},
+	    {0, 4, '\0'},
+	};
+	char *to = text;
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		to = put_digits(to, parts[i].value, parts[i].digits);
+		*to++ = parts[i].after;
+	}
+	json_str(json, key, text);
 }
 
 static void

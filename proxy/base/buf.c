@@ -74,6 +74,8 @@ buf_reserve(struct buf *buf, size_t len)
 {
 	if (len > buf_room(buf))
 		return NULL;
+	if (buf->data != NULL && buf->size - buf->tail >= len)
+		return buf->data + buf->tail;
 	if (buf->size - buf->tail < len && buf->head > 0) {
 		memmove(buf->data, buf->data + buf->head, buf_len(buf));
 		buf->tail -= buf->head;

@@ -5,7 +5,6 @@
  */
 #include "base/json.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 
 void
@@ -27,17 +26,28 @@ put(struct json *json, struct slice text)
 		json->failed = true;
 }
 
+/* The comma and the key in one go: half of a record is keys. */
 static void
 put_key(struct json *json, const char *key)
 {
-	if (json->comma)
-		put(json, SLICE(","));
-	json->comma = true;
-	if (key == NULL)
+	size_t len = key == NULL ? 0 : strlen(key), n = 0;
+	char *to = json->failed ? NULL : buf_reserve(json->out, len + 4);
+
+	if (to == NULL) {
+		json->failed = true;
 		return;
-	put(json, SLICE("\""));
-	put(json, slice_str(key));
-	put(json, SLICE("\":"));
+	}
+	if (json->comma)
+		to[n++] = ',';
+	json->comma = true;
+	if (key != NULL) {
+		to[n++] = '"';
+		memcpy(to + n, key, len);
+		n += len;
+		to[n++] = '"';
+		to[n++] = ':';
+	}
+	buf_commit(json->out, n);
 }
 
 void
@@ -183,24 +193,33 @@ json_str(struct json *json, const char *key, const char *str)
 	json_bytes(json, key, slice_str(str));
 }
 
+static void
+put_number(struct json *json, bool negative, uint64_t value)
+{
+	char text[24];
+	size_t at = sizeof(text);
+
+	do
+		text[--at] = (char)('0' + value % 10);
+	while ((value /= 10) > 0);
+	if (negative)
+		text[--at] = '-';
+	put(json, slice_of(text + at, sizeof(text) - at));
+}
+
 void
 json_u64(struct json *json, const char *key, uint64_t value)
 {
-	char text[24];
-
 	put_key(json, key);
-	snprintf(text, sizeof(text), "%" PRIu64, value);
-	put(json, slice_str(text));
+	put_number(json, false, value);
 }
 
 void
 json_i64(struct json *json, const char *key, int64_t value)
 {
-	char text[24];
-
 	put_key(json, key);
-	snprintf(text, sizeof(text), "%" PRId64, value);
-	put(json, slice_str(text));
+	put_number(
+	    json, value < 0, value < 0 ? -(uint64_t)value : (uint64_t)value);
 }
 
 void

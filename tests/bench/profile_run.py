@@ -40,13 +40,19 @@ def symbols(path, load, count, pid):
     data = path.folder / "perf.data"
     said = watch(path, load, count, "perf", "record", "-q", "-e", "cpu-clock",
                  "-F", "2000", "-o", str(data), "-p", str(pid))
-    done = subprocess.run(
-        ["perf", "report", "-i", str(data), "--stdio", "--sort", "dso,symbol",
-         "--percent-limit", "0.5"], capture_output=True, text=True,
-        check=False)
-    lines = [line.rstrip() for line in done.stdout.splitlines()
-             if re.match(r"\s+\d", line)]
-    return "\n".join(lines[:SYMBOLS]) or said + done.stderr
+    # The parts as a whole, then what is not the kernel, symbol by symbol.
+    report = ["perf", "report", "-i", str(data), "--stdio"]
+    parts = run_report(report + ["--sort", "dso", "--percent-limit", "0.3"])
+    own = run_report(report + ["--sort", "dso,symbol"])
+    own = [line for line in own if "[k]" not in line]
+    return "\n".join([*parts, "  --", *own[:SYMBOLS]]) if parts else said
+
+
+def run_report(command):
+    done = subprocess.run(command, capture_output=True, text=True,
+                          check=False)
+    return [line.rstrip(" -") for line in done.stdout.splitlines()
+            if re.match(r"\s+\d", line)]
 
 
 def system_calls(path, load, count, pid):
