@@ -69,6 +69,11 @@ find_last(struct slice text, struct slice word)
 	return -1;
 }
 
+/* Of a reply of many lines the last ones say it (Exim's to BDAT). */
+enum {
+	SEARCHED = 1024
+};
+
 /* What stands next to the id, and on which side of it the id is. */
 struct spelling {
 	const char *words;
@@ -93,6 +98,8 @@ record_queue_id(struct slice reply)
 	if (reply.len < 4 || reply.ptr[0] != '2')
 		return SLICE("");
 	reply = slice_from(reply, 4); /* the code is no id */
+	if (reply.len > SEARCHED)
+		reply = slice_from(reply, reply.len - SEARCHED);
 	for (size_t i = 0; i < sizeof(spellings) / sizeof(spellings[0]); i++) {
 		struct slice words = slice_str(spellings[i].words);
 		ptrdiff_t at = find_last(reply, words);

@@ -9,6 +9,16 @@
 
 #include <assert.h>
 
+/* What a note says of a reply: all its lines; of EHLO's the first, since the
+ * others are keywords. */
+static struct slice
+text_of(enum smtp_verb verb, const struct smtp_reply *reply)
+{
+	if (reply->lines == 1 || verb == SMTP_EHLO)
+		return reply->first;
+	return slice_head(reply->raw, reply->raw.len - 2);
+}
+
 static void
 note_reply(struct smtp_engine *engine, enum smtp_verb verb,
     const struct smtp_reply *reply)
@@ -16,7 +26,7 @@ note_reply(struct smtp_engine *engine, enum smtp_verb verb,
 	smtp_engine_note(engine, &(struct smtp_noted){.note = SMTP_NOTE_REPLY,
 				     .verb = verb,
 				     .code = reply->code,
-				     .text = reply->first});
+				     .text = text_of(verb, reply)});
 }
 
 static void
