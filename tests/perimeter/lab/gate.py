@@ -1,0 +1,107 @@
+"""The gate, as one of the tests' hosts runs it.
+
+SPDX-License-Identifier: MIT
+"""
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+
+from .net import TOP, sh, wait_for
+
+GATE = os.environ.get("EHLOGATE", str(TOP / "build/ehlogate"))
+
+POLICY = """\
+policy: 1
+lists:
+  inside: {address: [10.0.0.0/8, "fd00::/8", 127.0.0.0/8, "::1"]}
+helo:
+  - name: mend
+    when: {client: inside, helo.flaw: [underscore, single_label, missing]}
+    then:
+      repair: [underscore, {append_domain: corp.example.com}, client_literal]
+      starttls: pass
+  - name: not-a-name
+    when: {helo.valid: false}
+    then: reject
+default: accept
+"""
+
+
+class Gate:
+    """One `ehlogate run` in the gate's namespace."""
+
+    def __init__(self, net, folder, mode="tproxy", policy=POLICY, more="",
+                 port=25, settings="", user="nobody"):
+        self.net = net
+        self.folder = pathlib.Path(folder)
+        os.chmod(self.folder, 0o755)
+        self.log = self.folder / "session.jsonl"
+        (self.folder / "policy.yaml").write_text(policy)
+        self.config = self.folder / "ehlogate.yaml"
+        intercept = ""
+        if mode != "explicit":
+            intercept = f"    intercept: {{interface: [gc], port: [{port}]}}\n"
+        self.config.write_text(
+            f"version: 1\nnode: gate\nlisteners:\n  inbound:\n"
+            f"    mode: {mode}\n{intercept}    policy: policy.yaml\n{more}"
+            f"workers: 1\nuser: {user}\n"
+            f"log: {{sinks: [{{file: {self.log}}}]}}\n{settings}")
+        self.errors = self.folder / "stderr.txt"
+        self.process = None
+        self.start()
+
+    def start(self):
+        with open(self.errors, "ab") as errors:
+            self.process = self.net.popen(
+                "gate", GATE, "run", "-c", str(self.config), stderr=errors)
+        wait_for("the gate", lambda: "ready" in self.said()
+                 or self.process.poll() is not None)
+        assert self.process.poll() is None, self.said()
+
+    def said(self):
+        return self.errors.read_text()
+
+    def pids(self):
+        """The monitor first, then its children."""
+        monitor = self.process.pid
+        children = sh("pgrep", "-P", str(monitor), check=False).stdout
+        return [monitor, *map(int, children.split())]
+
+    def records(self, kind="session"):
+        if not self.log.exists():
+            return []
+        # What has no newline yet is being written.
+        lines = [json.loads(line) for line in
+                 self.log.read_text().splitlines(True)
+                 if line.endswith("\n")]
+        return [r for r in lines if r["event_type"] == kind]
+
+    def wait_records(self, count, seconds=10):
+        wait_for(f"{count} records",
+                 lambda: len(self.records()) >= count, seconds)
+        return self.records()
+
+    def command(self, *words, check=True):
+        return self.net.run("gate", GATE, *words, check=check)
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(5)
+            except subprocess.TimeoutExpired:
+                self.process.send_signal(signal.SIGTERM)
+                self.process.wait(5)
+        self.command("nft", "remove")
+        self.keep_log()
+
+    def keep_log(self):
+        """For the suite that validates every record."""
+        folder = os.environ.get("EHLOGATE_LOGS")
+        if folder and self.log.exists():
+            name = "-".join(self.log.parts[-2:])
+            shutil.copy(self.log, pathlib.Path(folder) /
+                        f"perimeter-{os.getpid()}-{name}")

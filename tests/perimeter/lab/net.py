@@ -1,0 +1,162 @@
+"""The three hosts as network namespaces, and what runs things in them.
+
+SPDX-License-Identifier: MIT
+"""
+import ctypes
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+TOP = pathlib.Path(__file__).resolve().parents[3]
+CLIENT4, CLIENT6 = "10.77.1.2", "fd77:1::2"
+SERVER4, SERVER6 = "10.77.2.2", "fd77:2::2"
+OTHER4 = "10.77.2.3"
+
+
+def die_with_parent():
+    """In a child: SIGKILL when the parent goes (PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+def sh(*command, check=True, **more):
+    return subprocess.run(command, check=check, capture_output=True,
+                          text=True, **more)
+
+
+def wait_for(what, probe, seconds=10):
+    """Polls until probe() is true; what it waited for if it is not."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if probe():
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"waited {seconds} s for {what}")
+
+
+def need_root():
+    if os.geteuid() != 0:
+        print("this needs root: it makes network namespaces",
+              file=sys.stderr)
+        sys.exit(1)
+
+
+def temporary():
+    return tempfile.mkdtemp(prefix="ehlogate-lab-")
+
+
+class Namespaces:
+    """The three hosts.  `enter(name)` runs code of ours inside one."""
+
+    def __init__(self):
+        self.tag = f"eg{os.getpid() % 100000}"
+        self.names = {n: f"{self.tag}{n[0]}" for n in
+                      ("client", "gate", "server")}
+        self._guardian()
+        for name in self.names.values():
+            sh("ip", "netns", "add", name)
+            self._sysctl(name, "net.ipv6.conf.all.accept_dad", "0")
+            self._sysctl(name, "net.ipv6.conf.default.accept_dad", "0")
+            sh("ip", "-n", name, "link", "set", "lo", "up")
+        self._wire("client", "gc", 1)
+        self._wire("server", "gs", 2)
+        gate = self.names["gate"]
+        self._sysctl(gate, "net.ipv4.ip_forward", "1")
+        self._sysctl(gate, "net.ipv6.conf.all.forwarding", "1")
+        sh("ip", "-n", self.names["server"], "addr", "add",
+           f"{OTHER4}/24", "dev", "eth0")
+
+    def _guardian(self):
+        """Cleans up when we are gone, however we went."""
+        end, self._alive = os.pipe()
+        self._guard = os.fork()
+        if self._guard:
+            os.close(end)
+            return
+        os.close(self._alive)
+        os.setsid()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        os.read(end, 1)
+        self._remove()
+        os._exit(0)
+
+    def _remove(self):
+        for name in self.names.values():
+            pids = sh("ip", "netns", "pids", name, check=False).stdout.split()
+            for pid in pids:
+                try:
+                    os.kill(int(pid), signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            sh("ip", "netns", "del", name, check=False)
+
+    def _sysctl(self, name, key, value):
+        sh("ip", "netns", "exec", name, "sysctl", "-qw", f"{key}={value}")
+
+    def _wire(self, host, port, net):
+        name, gate = self.names[host], self.names["gate"]
+        sh("ip", "link", "add", "eth0", "netns", name, "type", "veth",
+           "peer", "name", port, "netns", gate)
+        for where, device, last in ((name, "eth0", 2), (gate, port, 1)):
+            sh("ip", "-n", where, "addr", "add", f"10.77.{net}.{last}/24",
+               "dev", device)
+            sh("ip", "-n", where, "addr", "add", f"fd77:{net}::{last}/64",
+               "dev", device, "nodad")
+            sh("ip", "-n", where, "link", "set", device, "up")
+        sh("ip", "-n", name, "route", "add", "default", "via",
+           f"10.77.{net}.1")
+        sh("ip", "-n", name, "-6", "route", "add", "default", "via",
+           f"fd77:{net}::1")
+
+    def command(self, host, *command):
+        return ["ip", "netns", "exec", self.names[host], *command]
+
+    def run(self, host, *command, **more):
+        return sh(*self.command(host, *command), **more)
+
+    def popen(self, host, *command, **more):
+        return subprocess.Popen(self.command(host, *command),
+                                preexec_fn=die_with_parent, **more)
+
+    def socket(self, host, family=socket.AF_INET, kind=socket.SOCK_STREAM):
+        """A socket that lives in another namespace: made by a thread that
+        goes there and does not come back."""
+        made = []
+
+        def make():
+            libc = ctypes.CDLL(None, use_errno=True)
+            with open(f"/run/netns/{self.names[host]}", "rb") as there:
+                if libc.setns(there.fileno(), 0x40000000) != 0:
+                    made.append(OSError(ctypes.get_errno(), "setns"))
+                    return
+            made.append(socket.socket(family, kind))
+        thread = threading.Thread(target=make)
+        thread.start()
+        thread.join()
+        if isinstance(made[0], OSError):
+            raise made[0]
+        return made[0]
+
+    def connect(self, host, address, port=25, timeout=10):
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        sock = self.socket(host, family)
+        sock.settimeout(timeout)
+        sock.connect((address, port))
+        return sock
+
+    def listens(self, host, address, port):
+        try:
+            self.connect(host, address, port, 1).close()
+        except OSError:
+            return False
+        return True
+
+    def close(self):
+        os.close(self._alive)
+        os.waitpid(self._guard, 0)

@@ -1,0 +1,158 @@
+"""Peers of our own: a server that records, a client that says what it is told.
+
+SPDX-License-Identifier: MIT
+"""
+import socket
+import threading
+
+from .net import SERVER4
+
+
+class Stub(threading.Thread):
+    """A recording ESMTP server: keeps the raw bytes of every connection and
+    the messages that it accepted."""
+
+    def __init__(self, net, host="server", address=SERVER4, port=25,
+                 keywords=("PIPELINING", "8BITMIME", "CHUNKING", "SIZE")):
+        super().__init__(daemon=True)
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self.keywords = keywords
+        self.listener = net.socket(host, family)
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.listener.bind((address, port))
+        self.listener.listen(100)
+        self.raw, self.messages, self.peers = [], [], []
+        self.start()
+
+    def run(self):
+        while True:
+            try:
+                sock, peer = self.listener.accept()
+            except OSError:
+                return
+            self.peers.append(peer[0])
+            threading.Thread(target=self.serve, args=(sock,),
+                             daemon=True).start()
+
+    def serve(self, sock):
+        raw = bytearray()
+        self.raw.append(raw)
+        try:
+            self.talk(sock, raw)
+        except OSError:
+            pass
+        finally:
+            sock.close()
+
+    def talk(self, sock, raw):
+        pending = b""
+
+        def more():
+            nonlocal pending
+            got = sock.recv(65536)
+            if not got:
+                raise OSError("closed")
+            raw.extend(got)
+            pending += got
+
+        def line():
+            nonlocal pending
+            while b"\r\n" not in pending:
+                more()
+            text, pending = pending.split(b"\r\n", 1)
+            return text
+        chunks = b""
+        sock.sendall(b"220 stub ESMTP\r\n")
+        while True:
+            command = line()
+            verb = command[:4].upper()
+            if verb == b"EHLO":
+                lines = ["stub", *self.keywords]
+                sock.sendall("".join(
+                    f"250{'-' if i < len(lines) - 1 else ' '}{text}\r\n"
+                    for i, text in enumerate(lines)).encode())
+            elif verb == b"DATA":
+                sock.sendall(b"354 go\r\n")
+                while not (pending.startswith(b".\r\n")
+                           or b"\r\n.\r\n" in pending):
+                    more()
+                if pending.startswith(b".\r\n"):
+                    body, pending = b"", pending[3:]
+                else:
+                    body, pending = pending.split(b"\r\n.\r\n", 1)
+                    body += b"\r\n"
+                body = body.replace(b"\r\n..", b"\r\n.")
+                self.messages.append(
+                    body[1:] if body.startswith(b"..") else body)
+                sock.sendall(b"250 2.0.0 Ok: queued as STUB%d\r\n"
+                             % len(self.messages))
+            elif verb == b"BDAT":
+                words = command.split()
+                size = int(words[1])
+                while len(pending) < size:
+                    more()
+                chunks += pending[:size]
+                pending = pending[size:]
+                if len(words) > 2:
+                    self.messages.append(chunks)
+                    chunks = b""
+                sock.sendall(b"250 2.0.0 ok\r\n")
+            elif verb == b"QUIT":
+                sock.sendall(b"221 bye\r\n")
+                return
+            else:
+                sock.sendall(b"250 ok\r\n")
+
+    def stop(self):
+        # Wakes the accept that a plain close would leave waiting.
+        try:
+            self.listener.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self.listener.close()
+
+
+class Talk:
+    """A client that says what it is told."""
+
+    def __init__(self, sock):
+        self.sock = sock
+        self.pending = b""
+
+    def reply(self):
+        """The next whole reply, its lines joined by newlines."""
+        lines = []
+        while True:
+            while b"\r\n" not in self.pending:
+                got = self.sock.recv(65536)
+                if not got:
+                    raise EOFError("\n".join(lines))
+                self.pending += got
+            line, self.pending = self.pending.split(b"\r\n", 1)
+            lines.append(line.decode("latin-1"))
+            if line[3:4] != b"-":
+                return "\n".join(lines)
+
+    def say(self, text):
+        if isinstance(text, str):
+            text = text.encode() + b"\r\n"
+        self.sock.sendall(text)
+        return self.reply()
+
+    def close(self):
+        self.sock.close()
+
+
+def send(net, address=SERVER4, helo="EXCH_01", body=b"Subject: x\r\n\r\nx\r\n",
+         port=25):
+    """One message, said plainly; the final reply."""
+    talk = Talk(net.connect("client", address, port))
+    talk.reply()
+    assert talk.say(f"EHLO {helo}").startswith("250"), helo
+    assert talk.say("MAIL FROM:<user@server.example>").startswith("250")
+    assert talk.say("RCPT TO:<user@server.example>").startswith("250")
+    assert talk.say("DATA").startswith("354")
+    final = talk.say(body + b".\r\n")
+    talk.say("QUIT")
+    talk.close()
+    return final
