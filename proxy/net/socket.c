@@ -118,6 +118,18 @@ net_listen(const struct endpoint *to_bind, bool transparent)
 	return -1;
 }
 
+uint64_t
+net_quiet_us(int fd)
+{
+	struct tcp_info info = {0};
+	socklen_t len = sizeof(info);
+
+	/* The end of the handshake counts as the first sending. */
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == -1)
+		return 0;
+	return info.tcpi_last_data_sent * UINT64_C(1000);
+}
+
 int
 net_accept(int listener, struct endpoint *peer)
 {

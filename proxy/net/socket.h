@@ -56,4 +56,9 @@ int net_connect(struct net_connect *request);
 /* Whether the peer has answered: 1 connected, 0 not yet, -1 errno. */
 int net_is_connected(int fd);
 
+/* How long ago a connection that we made came to stand, in microseconds, to
+ * the kernel's tick (1 to 10 ms); right until something is sent on it.  0 where
+ * the kernel does not tell. */
+uint64_t net_quiet_us(int fd);
+
 #endif

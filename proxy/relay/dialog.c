@@ -360,6 +360,7 @@ dialog_step(struct dialog *dialog, uint64_t mono_us, struct dialog_act *act)
 {
 	*act = (struct dialog_act){DIALOG_WAIT, false, false, false};
 	dialog->now_us = mono_us;
+	record_clock(dialog->record, mono_us);
 	if (!dialog->begun)
 		begin(dialog);
 	if (dialog->connect_due) {

@@ -89,7 +89,9 @@ note_connected(struct session *session)
 		return;
 	session->connected = true;
 	net_local(stream_fd(session->server), &local);
-	dialog_connected(session->dialog, &local, loop_mono_us());
+	/* We hear of it with the greeting; the two waits are told apart. */
+	dialog_connected(session->dialog, &local,
+	    loop_mono_us() - net_quiet_us(stream_fd(session->server)));
 }
 
 /* --- a turn -------------------------------------------------------------------------------- */

@@ -3,7 +3,7 @@ arrives is what was sent, to the byte, under the mended name."""
 import pytest
 
 from lab import (CLIENT4, CLIENT6, SERVER4, SERVER6, Exim, Gate, OpenSMTPD,
-                 Postfix, Talk, temporary, wait_for)
+                 Postfix, Talk, lines_of_mail, temporary, wait_for)
 
 EXPLICIT = f"    bind: [\"10.77.1.1:2525\"]\n    upstream: \"{SERVER4}:25\"\n"
 # mode, its own keys, whom the client calls, whom the server sees
@@ -13,20 +13,6 @@ MODES = {"tproxy": ("tproxy", "", SERVER4, 25, CLIENT4),
          "redirect6": ("redirect", "", SERVER6, 25, "fd77:2::1"),
          "explicit": ("explicit", EXPLICIT, "10.77.1.1", 2525, "10.77.2.1")}
 HEADER = b"Subject: a test\r\nMessage-ID: <1@client.example>\r\n\r\n"
-
-
-def text(size):
-    """Lines of many lengths, with dots and 8-bit bytes, `size` octets."""
-    lines, made = [], 0
-    while made < size:
-        number = len(lines)
-        line = b"%06d %s" % (number, (b"." * (number % 3) + b"\xfc\xe4x")
-                             * (number % 60))
-        if number % 7 == 0:
-            line = b"." + line
-        lines.append(line[:998] + b"\r\n")
-        made += len(lines[-1])
-    return b"".join(lines)
 
 
 @pytest.fixture(scope="module", params=[Exim, Postfix, OpenSMTPD],
@@ -97,7 +83,7 @@ class Sender:
 @pytest.mark.parametrize("size", [1000, 10 * 1024 * 1024],
                          ids=["1KB", "10MB"])
 def test_data(net, server, path, size):
-    sender, body = Sender(net, server, path), text(size)
+    sender, body = Sender(net, server, path), lines_of_mail(size)
     sender.envelope()
     assert sender.talk.say("DATA").startswith("354")
     stuffed = (HEADER + body).replace(b"\r\n.", b"\r\n..")
@@ -107,7 +93,7 @@ def test_data(net, server, path, size):
 
 
 def test_pipelined(net, server, path):
-    sender, body = Sender(net, server, path), text(1000)
+    sender, body = Sender(net, server, path), lines_of_mail(1000)
     if "PIPELINING" not in sender.ehlo:
         # OpenSMTPD; RFC 2920 3.1 then has the client wait for each reply.
         assert isinstance(server, OpenSMTPD)
@@ -124,7 +110,7 @@ def test_pipelined(net, server, path):
 @pytest.mark.parametrize("size", [1000, 10 * 1024 * 1024],
                          ids=["1KB", "10MB"])
 def test_chunks(net, server, path, size):
-    sender, body = Sender(net, server, path), text(size)
+    sender, body = Sender(net, server, path), lines_of_mail(size)
     if "CHUNKING" not in sender.ehlo:
         assert isinstance(server, OpenSMTPD)
         sender.leave()

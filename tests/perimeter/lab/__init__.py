@@ -14,5 +14,5 @@ from .gate import GATE, POLICY, Gate
 from .net import (CLIENT4, CLIENT6, OTHER4, SERVER4, SERVER6, TOP, Namespaces,
                   need_root, sh, temporary, wait_for)
 from .opensmtpd import OpenSMTPD
-from .peers import Stub, Talk, send
+from .peers import Stub, Talk, lines_of_mail, send
 from .postfix import Postfix

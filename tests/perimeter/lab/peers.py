@@ -4,19 +4,22 @@ SPDX-License-Identifier: MIT
 """
 import socket
 import threading
+import time
 
 from .net import SERVER4
 
 
 class Stub(threading.Thread):
     """A recording ESMTP server: keeps the raw bytes of every connection and
-    the messages that it accepted."""
+    the messages that it accepted.  It waits `slow` seconds before its
+    greeting and before its reply to a message."""
 
     def __init__(self, net, host="server", address=SERVER4, port=25,
-                 keywords=("PIPELINING", "8BITMIME", "CHUNKING", "SIZE")):
+                 keywords=("PIPELINING", "8BITMIME", "CHUNKING", "SIZE"),
+                 slow=0):
         super().__init__(daemon=True)
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        self.keywords = keywords
+        self.keywords, self.slow = keywords, slow
         self.listener = net.socket(host, family)
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.listener.bind((address, port))
@@ -62,6 +65,7 @@ class Stub(threading.Thread):
             text, pending = pending.split(b"\r\n", 1)
             return text
         chunks = b""
+        time.sleep(self.slow)
         sock.sendall(b"220 stub ESMTP\r\n")
         while True:
             command = line()
@@ -84,6 +88,7 @@ class Stub(threading.Thread):
                 body = body.replace(b"\r\n..", b"\r\n.")
                 self.messages.append(
                     body[1:] if body.startswith(b"..") else body)
+                time.sleep(self.slow)
                 sock.sendall(b"250 2.0.0 Ok: queued as STUB%d\r\n"
                              % len(self.messages))
             elif verb == b"BDAT":
@@ -156,3 +161,17 @@ def send(net, address=SERVER4, helo="EXCH_01", body=b"Subject: x\r\n\r\nx\r\n",
     talk.say("QUIT")
     talk.close()
     return final
+
+
+def lines_of_mail(size):
+    """Lines of many lengths, with dots and 8-bit bytes, `size` octets."""
+    lines, made = [], 0
+    while made < size:
+        number = len(lines)
+        line = b"%06d %s" % (number, (b"." * (number % 3) + b"\xfc\xe4x")
+                             * (number % 60))
+        if number % 7 == 0:
+            line = b"." + line
+        lines.append(line[:998] + b"\r\n")
+        made += len(lines[-1])
+    return b"".join(lines)
