@@ -11,7 +11,7 @@ SPDX-License-Identifier: MIT
 """
 from .exim import Exim
 from .gate import GATE, POLICY, Gate
-from .net import (CLIENT4, CLIENT6, OTHER4, SERVER4, SERVER6, TOP, Namespaces,
+from .net import (CLIENT4, CLIENT6, FAR4, FAR6, OTHER4, SERVER4, SERVER6, TOP, Namespaces,
                   need_root, sh, temporary, wait_for)
 from .opensmtpd import OpenSMTPD
 from .peers import Stub, Talk, lines_of_mail, send

@@ -17,6 +17,7 @@ TOP = pathlib.Path(__file__).resolve().parents[3]
 CLIENT4, CLIENT6 = "10.77.1.2", "fd77:1::2"
 SERVER4, SERVER6 = "10.77.2.2", "fd77:2::2"
 OTHER4 = "10.77.2.3"
+FAR4, FAR6 = "10.77.3.2", "fd77:3::2"
 
 
 def die_with_parent():
@@ -56,9 +57,9 @@ class Namespaces:
     def __init__(self):
         self.tag = f"eg{os.getpid() % 100000}"
         self.names = {n: f"{self.tag}{n[0]}" for n in
-                      ("client", "gate", "server")}
+                      ("client", "gate", "server", "far")}
         self._guardian()
-        for name in self.names.values():
+        for name in list(self.names.values())[:3]:
             sh("ip", "netns", "add", name)
             self._sysctl(name, "net.ipv6.conf.all.accept_dad", "0")
             self._sysctl(name, "net.ipv6.conf.default.accept_dad", "0")
@@ -96,11 +97,14 @@ class Namespaces:
                     pass
             sh("ip", "netns", "del", name, check=False)
 
+    def sysctl(self, host, key, value):
+        self._sysctl(self.names[host], key, value)
+
     def _sysctl(self, name, key, value):
         sh("ip", "netns", "exec", name, "sysctl", "-qw", f"{key}={value}")
 
-    def _wire(self, host, port, net):
-        name, gate = self.names[host], self.names["gate"]
+    def _wire(self, host, port, net, router="gate"):
+        name, gate = self.names[host], self.names[router]
         sh("ip", "link", "add", "eth0", "netns", name, "type", "veth",
            "peer", "name", port, "netns", gate)
         for where, device, last in ((name, "eth0", 2), (gate, port, 1)):
@@ -113,6 +117,33 @@ class Namespaces:
            f"10.77.{net}.1")
         sh("ip", "-n", name, "-6", "route", "add", "default", "via",
            f"fd77:{net}::1")
+
+    def add_far(self, mtu):
+        """A host "far" (FAR4, FAR6) one hop beyond the server; only the way
+        there is as narrow as `mtu`."""
+        name = self.names["far"]
+        sh("ip", "netns", "add", name)
+        self._sysctl(name, "net.ipv6.conf.default.accept_dad", "0")
+        sh("ip", "-n", name, "link", "set", "lo", "up")
+        self._sysctl(self.names["server"], "net.ipv4.ip_forward", "1")
+        self._sysctl(self.names["server"], "net.ipv6.conf.all.forwarding", "1")
+        self._wire("far", "sf", 3, router="server")
+        sh("ip", "-n", self.names["server"], "link", "set", "sf", "mtu",
+           str(mtu))
+        for family, net, via in (("-4", "10.77.3.0/24", SERVER4),
+                                 ("-6", "fd77:3::/64", SERVER6)):
+            sh("ip", "-n", self.names["gate"], family, "route", "add", net,
+               "via", via)
+            sh("ip", "-n", self.names["server"], family, "route", "replace",
+               "default", "via", "10.77.2.1" if family == "-4"
+               else "fd77:2::1")
+
+    def remove_far(self):
+        # The namespace alone would go later, when the kernel has time.
+        sh("ip", "-n", self.names["server"], "link", "del", "sf")
+        sh("ip", "netns", "del", self.names["far"])
+        for family, net in (("-4", "10.77.3.0/24"), ("-6", "fd77:3::/64")):
+            sh("ip", "-n", self.names["gate"], family, "route", "del", net)
 
     def command(self, host, *command):
         return ["ip", "netns", "exec", self.names[host], *command]

@@ -2,11 +2,15 @@
 
 SPDX-License-Identifier: MIT
 """
+import re
 import socket
 import threading
 import time
 
 from .net import SERVER4
+
+# What no byte that leaves the gate may be (THREATS A1-03).
+DIRTY = re.compile(rb"(?<!\r)\n|\r(?!\n)|\x00")
 
 
 class Stub(threading.Thread):
@@ -108,6 +112,10 @@ class Stub(threading.Thread):
             else:
                 sock.sendall(b"250 ok\r\n")
 
+    def clean(self):
+        """Whether all bytes that came have proper line ends (A1-03)."""
+        return not any(DIRTY.search(bytes(raw)) for raw in self.raw)
+
     def stop(self):
         # Wakes the accept that a plain close would leave waiting.
         try:
@@ -149,9 +157,9 @@ class Talk:
 
 
 def send(net, address=SERVER4, helo="EXCH_01", body=b"Subject: x\r\n\r\nx\r\n",
-         port=25):
+         port=25, seconds=10):
     """One message, said plainly; the final reply."""
-    talk = Talk(net.connect("client", address, port))
+    talk = Talk(net.connect("client", address, port, seconds))
     talk.reply()
     assert talk.say(f"EHLO {helo}").startswith("250"), helo
     assert talk.say("MAIL FROM:<user@server.example>").startswith("250")

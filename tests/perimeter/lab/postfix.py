@@ -77,5 +77,6 @@ class Postfix(Machine):
         return path.read_text() if path.exists() else ""
 
     def received(self):
-        """How many messages it took from others."""
-        return sum(": client=" in line for line in self.log().splitlines())
+        """How many messages it took, as its queue manager has seen them."""
+        return sum("/qmgr[" in line and ", size=" in line
+                   for line in self.log().splitlines())
