@@ -39,7 +39,7 @@ cli_load_config(const char *path)
 	cli_print_diag(diag);
 	if (config == NULL)
 		fprintf(stderr,
-		    "ehlogate: %u errors; `ehlogate check -c %s` shows them "
+		    "ehlogate: errors: %u; `ehlogate check -c %s` shows them "
 		    "again\n",
 		    diag_errors(diag), path);
 	diag_free(&diag);

@@ -206,7 +206,7 @@ worker_ended(struct monitor *monitor, unsigned slot, int status)
 	if (monitor->draining)
 		return;
 	describe(status, how, sizeof(how));
-	log_error("worker %u ended %s, %u sessions are lost; another takes its "
+	log_error("worker %u ended %s; sessions lost: %u; another takes its "
 		  "place",
 	    slot + 1, how, sessions);
 	plan_respawn(child);
@@ -278,7 +278,7 @@ drain(struct monitor *monitor)
 	    shared_sessions(monitor->start.shared, monitor->config->workers);
 
 	if (monitor->draining) {
-		log_notice("ending now, %u sessions are cut", sessions);
+		log_notice("ending now; sessions that are cut: %u", sessions);
 		monitor->forced = true;
 		for (unsigned i = 0; i < monitor->config->workers; i++)
 			if (monitor->workers[i].pid != 0)
@@ -286,8 +286,12 @@ drain(struct monitor *monitor)
 		return;
 	}
 	monitor->draining = true;
-	log_notice("ending: %u sessions finish first; once more to cut them",
-	    sessions);
+	if (sessions == 0)
+		log_notice("ending");
+	else
+		log_notice("ending; open sessions, which may finish: %u; "
+			   "the signal once more cuts them",
+		    sessions);
 	for (unsigned i = 0; i < monitor->config->workers; i++)
 		if (monitor->workers[i].pid != 0 &&
 		    write(monitor->workers[i].control_fd, "d", 1) == -1)
@@ -433,7 +437,7 @@ daemon_run(const struct config *config)
 	}
 	log_set_hook(on_log_line, &monitor);
 	respawn(&monitor);
-	log_notice("ready: %u listening sockets, %u workers%s%s",
+	log_notice("ready: listening sockets: %u, workers: %u%s%s",
 	    monitor.start.socket_count, config->workers,
 	    monitor.kernel == NULL ? "" : "; ",
 	    monitor.kernel == NULL ? "" : kernel_promise(monitor.kernel));

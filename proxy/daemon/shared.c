@@ -26,3 +26,13 @@ shared_sessions(const struct shared *shared, unsigned workers)
 		    &shared->sessions[i], memory_order_relaxed);
 	return sum;
 }
+
+bool
+shared_has_own(const struct shared *shared, unsigned workers,
+    const struct endpoint *client, const struct endpoint *server)
+{
+	for (unsigned i = 0; i < workers; i++)
+		if (own_has(&shared->own[i], client, server))
+			return true;
+	return false;
+}

@@ -9,23 +9,24 @@
 #define DAEMON_SHARED_H
 
 #include "audit/logger.h"
+#include "relay/own.h"
 
 enum {
-	SHARED_WORKERS_MAX = 64,
-	SHARED_PORTS = 65536
+	SHARED_WORKERS_MAX = 64
 };
 
 struct shared {
 	struct logger_state log;
 	_Atomic unsigned sessions[SHARED_WORKERS_MAX];
-	/* Local ports of the gate's own connections to servers: one that
-	 * comes back as a client's is a loop. */
-	_Atomic unsigned char own_ports[SHARED_PORTS];
+	struct own_table own[SHARED_WORKERS_MAX];
 };
 
 /* NULL: no memory. */
 struct shared *shared_new(void);
 /* Sessions open in all workers. */
 unsigned shared_sessions(const struct shared *shared, unsigned workers);
+/* Whether a client's connection is one that a worker made itself. */
+bool shared_has_own(const struct shared *shared, unsigned workers,
+    const struct endpoint *client, const struct endpoint *server);
 
 #endif

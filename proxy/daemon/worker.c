@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 enum {
@@ -83,26 +84,23 @@ find_server(const struct acceptor *acceptor, int fd,
     const struct endpoint *client, struct endpoint *server)
 {
 	const struct config_listener *config = acceptor->socket->listener;
+	const struct worker *worker = acceptor->state->worker;
 	struct endpoint local = {0};
 
-	if (config->mode == CONFIG_EXPLICIT) {
-		*server = config->upstream;
-		return SESSION_ADMIT;
-	}
 	net_local(fd, &local);
 	*server = local;
-	if (config->mode == CONFIG_TPROXY)
-		return local.port == acceptor->socket->bound.port
-			   ? SESSION_LOOP
-			   : SESSION_ADMIT;
-	if (!net_original_dst(fd, &local, server) ||
+	if (config->mode == CONFIG_REDIRECT &&
+	    !net_original_dst(fd, &local, server))
+		return SESSION_LOOP;
+	if (config->mode != CONFIG_EXPLICIT &&
 	    server->port == acceptor->socket->bound.port)
 		return SESSION_LOOP;
-	bool ours =
-	    atomic_load(
-		&acceptor->state->worker->shared->own_ports[client->port]) != 0;
-	return ours && addr_eq(&client->addr, &local.addr) ? SESSION_LOOP
-							   : SESSION_ADMIT;
+	if (shared_has_own(
+		worker->shared, worker->config->workers, client, server))
+		return SESSION_LOOP;
+	if (config->mode == CONFIG_EXPLICIT)
+		*server = config->upstream;
+	return SESSION_ADMIT;
 }
 
 static enum session_admit
@@ -192,7 +190,7 @@ on_control(void *arg)
 	if (got == 0) {
 		/* Without the monitor nobody mends the ruleset or takes our
 		 * place: finish what is begun, begin nothing. */
-		log_error("the monitor is gone: finishing %u sessions",
+		log_error("the monitor is gone; sessions to finish: %u",
 		    state->roster.open);
 		loop_watch_stop(state->control);
 		stop_accepting(state);
@@ -300,7 +298,8 @@ set_up(struct state *state)
 		timeouts->data_block, timeouts->data_end, timeouts->connect};
 	state->roster.start_events = worker->config->log_start_events;
 	state->roster.lane = worker->lane;
-	state->roster.own_ports = worker->shared->own_ports;
+	state->roster.own = &worker->shared->own[worker->slot];
+	memset(state->roster.own, 0, sizeof(*state->roster.own));
 	state->control =
 	    loop_watch_new(state->loop, worker->control_fd, on_control, state);
 	state->back_off = loop_timer_new(state->loop, on_back_off_end, state);

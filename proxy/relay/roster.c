@@ -75,32 +75,31 @@ session_mark_dead(struct session *session)
 	loop_timer_stop(session->timer);
 }
 
-/* A connection of our own may be caught by a redirect and come back: marks
- * its local port while it lasts. */
+/* Those with a client's address come back to the gate's own listener alone,
+ * which is known by its port. */
 void
-session_mark_port(struct session *session, int fd)
+session_note_own(struct session *session, int fd)
 {
 	struct endpoint local;
 
-	if (session->listener->source != NET_SOURCE_GATE ||
-	    session->roster->own_ports == NULL || !net_local(fd, &local))
-		return;
-	session->own_port = local.port;
-	session->roster->own_ports[local.port]++;
+	if (session->listener->source == NET_SOURCE_GATE &&
+	    session->roster->own != NULL && net_local(fd, &local))
+		session->own_tag = own_note(
+		    session->roster->own, &local, &session->server_end);
 }
 
 static void
-unmark_own_port(struct session *session)
+forget_own(struct session *session)
 {
-	if (session->own_port != 0)
-		session->roster->own_ports[session->own_port]--;
-	session->own_port = 0;
+	if (session->own_tag != 0)
+		own_forget(session->roster->own, session->own_tag);
+	session->own_tag = 0;
 }
 
 void
 session_drop_server(struct session *session, bool reset)
 {
-	unmark_own_port(session);
+	forget_own(session);
 	if (session->server == NULL)
 		return;
 	session->server_in += stream_octets_in(session->server);
@@ -113,7 +112,7 @@ session_drop_server(struct session *session, bool reset)
 void
 session_release(struct session *session)
 {
-	unmark_own_port(session);
+	forget_own(session);
 	stream_free(&session->client, false);
 	stream_free(&session->server, false);
 	loop_timer_free(&session->timer);

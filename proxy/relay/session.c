@@ -63,7 +63,7 @@ connect_server(struct session *session)
 		connect_failed(session, errno);
 		return;
 	}
-	session_mark_port(session, fd);
+	session_note_own(session, fd);
 	if (request.port_taken)
 		dialog_note(session->dialog, "source_port_taken");
 	session->server =
@@ -117,6 +117,22 @@ allowance(const struct session *session, enum dialog_wait waits)
 	return timeouts->command;
 }
 
+/* A connection is heard of with the greeting, so that whether it stands must
+ * be asked before a greeting can be late. */
+static void
+start_timer(struct session *session, uint64_t now_us)
+{
+	const struct session_timeouts *timeouts = &session->roster->timeouts;
+	uint64_t left_ms = session->deadline_us > now_us
+			       ? (session->deadline_us - now_us) / 1000
+			       : 0;
+
+	if (session->waits == DIALOG_WAIT_CONNECT &&
+	    left_ms > timeouts->greeting)
+		left_ms = timeouts->greeting;
+	loop_timer_start(session->timer, (uint32_t)left_ms + 1);
+}
+
 /* The deadline moves with the dialog's progress, not with every read.  The
  * timer is not moved: when it fires early it is set anew, which costs less
  * than moving it at every command. */
@@ -140,7 +156,7 @@ set_deadline(struct session *session, uint64_t now_us)
 	session->progress = progress;
 	session->deadline_us = deadline_us;
 	if (earlier)
-		loop_timer_start(session->timer, allowance(session, waits) + 1);
+		start_timer(session, now_us);
 }
 
 /* Carries out one order.  False: nothing is left to do for now. */
@@ -257,18 +273,23 @@ on_server(struct stream *stream, enum stream_event event, void *arg)
 }
 
 /* The connection may stand, and only the greeting be missing: that is another
- * wait with a deadline of its own. */
+ * wait, which began when it came to stand.  False: it does not stand yet. */
 static bool
-is_late_connect(struct session *session)
+is_late_connect(struct session *session, uint64_t now_us)
 {
 	if (session->waits != DIALOG_WAIT_CONNECT || session->server == NULL)
 		return false;
 	int state = net_is_connected(stream_fd(session->server));
 	if (state == -1)
 		connect_failed(session, errno);
-	else if (state == 1)
-		note_connected(session);
-	return state != 0;
+	if (state != 1)
+		return state != 0;
+	uint64_t quiet_us = net_quiet_us(stream_fd(session->server));
+	note_connected(session);
+	session->deadline_us = 0;
+	set_deadline(session, now_us - quiet_us);
+	start_timer(session, now_us);
+	return true;
 }
 
 static void
@@ -280,9 +301,12 @@ on_timer(void *arg)
 	MAGIC_CAST(session, arg, SESSION_MAGIC);
 	if (session->dead)
 		return;
+	if (is_late_connect(session, now_us)) {
+		session_turn(session);
+		return;
+	}
 	if (now_us < session->deadline_us) {
-		loop_timer_start(session->timer,
-		    (uint32_t)((session->deadline_us - now_us) / 1000 + 1));
+		start_timer(session, now_us);
 		return;
 	}
 	session->deadline_us = 0;
@@ -290,11 +314,9 @@ on_timer(void *arg)
 		session_mark_dead(session);
 		return;
 	}
-	if (!is_late_connect(session)) {
-		if (session->waits == DIALOG_WAIT_CONNECT)
-			session_drop_server(session, true);
-		dialog_timed_out(session->dialog);
-	}
+	if (session->waits == DIALOG_WAIT_CONNECT)
+		session_drop_server(session, true);
+	dialog_timed_out(session->dialog);
 	/* A blind session takes no orders from the dialog but this one. */
 	if (session->phase == PHASE_BLIND)
 		session->phase = PHASE_TALK;

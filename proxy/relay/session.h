@@ -13,6 +13,7 @@
 #include "io/loop.h"
 #include "net/socket.h"
 #include "relay/dialog.h"
+#include "relay/own.h"
 
 /* How connections of one listener are served; outlives its sessions. */
 struct session_listener {
@@ -43,9 +44,7 @@ struct roster {
 	struct session *dead; /* marked, to be freed */
 	struct buf line;      /* where a record is written before it goes */
 	bool draining;
-	/* Shared by all workers: a count for each local port of connections
-	 * that the gate itself began with its own address. */
-	_Atomic unsigned char *own_ports;
+	struct own_table *own; /* NULL: loops are not looked for */
 };
 
 enum {

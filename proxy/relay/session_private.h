@@ -37,7 +37,7 @@ struct session {
 	uint64_t server_in, server_out; /* of a server stream that is gone */
 	unsigned progress; /* dialog_progress when the deadline was set */
 	enum dialog_wait waits;
-	uint16_t own_port; /* 0: none is marked */
+	uint64_t own_tag; /* 0: none is noted */
 	bool connected;
 	bool tls_due; /* blind: the client's first byte must begin TLS */
 	bool dead;
@@ -49,8 +49,8 @@ void session_turn(struct session *session);
 void session_mark_dead(struct session *session);
 void session_release(struct session *session);
 void session_drop_server(struct session *session, bool reset);
-/* Notes the local port of a connection of our own, while it lasts. */
-void session_mark_port(struct session *session, int fd);
+/* Notes a connection of our own, while it lasts.  See own.h. */
+void session_note_own(struct session *session, int fd);
 /* The dialog is over: what is left is to send and to close. */
 void session_begin_close(struct session *session, const struct dialog_act *act);
 void session_close_step(struct session *session);

@@ -25,17 +25,6 @@ def test_mode(net, folder, mode, client, server):
     assert record["close"]["code"] == "--"
 
 
-def test_explicit_without_root(net, folder, stub):
-    more = ("    bind: [\"10.77.1.1:2525\"]\n"
-            f"    upstream: \"{SERVER4}:25\"\n")
-    gate = Gate(net, folder, "explicit", more=more)
-    try:
-        assert send(net, "10.77.1.1", port=2525).startswith("250 ")
-        assert gate.wait_records(1)[0]["mode"] == "explicit"
-    finally:
-        gate.stop()
-
-
 def test_same_verdict_for_helo_after_refused_ehlo(net, folder, stub):
     policy = "policy: 1\nhelo:\n  - {name: bad, when: {helo.valid: false}, " \
              "then: reject}\ndefault: accept\n"

@@ -34,19 +34,22 @@ class Gate:
     """One `ehlogate run` in the gate's namespace."""
 
     def __init__(self, net, folder, mode="tproxy", policy=POLICY, more="",
-                 port=25, settings="", user="nobody"):
-        self.net = net
+                 port=25, settings="", user="nobody", intercept="",
+                 before=(), log=None):
+        """`intercept` replaces the interface; `before` are words that run the
+        program."""
+        self.net, self.before = net, before
         self.folder = pathlib.Path(folder)
         os.chmod(self.folder, 0o755)
-        self.log = self.folder / "session.jsonl"
+        self.log = log or self.folder / "session.jsonl"
         (self.folder / "policy.yaml").write_text(policy)
         self.config = self.folder / "ehlogate.yaml"
-        intercept = ""
         if mode != "explicit":
-            intercept = f"    intercept: {{interface: [gc], port: [{port}]}}\n"
+            chosen = intercept or "interface: [gc]"
+            more += f"    intercept: {{{chosen}, port: [{port}]}}\n"
         self.config.write_text(
             f"version: 1\nnode: gate\nlisteners:\n  inbound:\n"
-            f"    mode: {mode}\n{intercept}    policy: policy.yaml\n{more}"
+            f"    mode: {mode}\n    policy: policy.yaml\n{more}"
             f"workers: 1\nuser: {user}\n"
             f"log: {{sinks: [{{file: {self.log}}}]}}\n{settings}")
         self.errors = self.folder / "stderr.txt"
@@ -56,7 +59,8 @@ class Gate:
     def start(self):
         with open(self.errors, "ab") as errors:
             self.process = self.net.popen(
-                "gate", GATE, "run", "-c", str(self.config), stderr=errors)
+                "gate", *self.before, GATE, "run", "-c", str(self.config),
+                stderr=errors)
         wait_for("the gate", lambda: "ready" in self.said()
                  or self.process.poll() is not None)
         assert self.process.poll() is None, self.said()

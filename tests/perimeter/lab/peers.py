@@ -129,7 +129,7 @@ class Talk:
     """A client that says what it is told."""
 
     def __init__(self, sock):
-        self.sock = sock
+        self.sock, self.port = sock, sock.getsockname()[1]
         self.pending = b""
 
     def reply(self):
@@ -157,9 +157,9 @@ class Talk:
 
 
 def send(net, address=SERVER4, helo="EXCH_01", body=b"Subject: x\r\n\r\nx\r\n",
-         port=25, seconds=10):
+         port=25, seconds=10, host="client"):
     """One message, said plainly; the final reply."""
-    talk = Talk(net.connect("client", address, port, seconds))
+    talk = Talk(net.connect(host, address, port, seconds))
     talk.reply()
     assert talk.say(f"EHLO {helo}").startswith("250"), helo
     assert talk.say("MAIL FROM:<user@server.example>").startswith("250")
