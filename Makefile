@@ -114,10 +114,10 @@ $(FUZZ_O)/%.o: %.c
 	clang $(CPPFLAGS) $(FUZZFLAGS) -MMD -MP -c -o $@ $<
 $(BUILD)/fuzz/%: tests/fuzz/%.c $(FUZZ_OBJ) | $(BUILD)/.deps-check
 	@mkdir -p $(@D)
-	clang $(CPPFLAGS) $(FUZZFLAGS) -fsanitize=fuzzer -o $@ $< \
-	    $(FUZZ_OBJ) $(LDLIBS)
+	clang $(CPPFLAGS) $(FUZZFLAGS) -fsanitize=fuzzer -MMD -MP -MF $@.d \
+	    -o $@ $< $(FUZZ_OBJ) $(LDLIBS)
 .SECONDARY: $(FUZZ_OBJ) $(OBJ)
--include $(FUZZ_OBJ:.o=.d)
+-include $(FUZZ_OBJ:.o=.d) $(FUZZ:=.d)
 
 .PHONY: fuzz
 fuzz: $(FUZZ) ## fuzz every parser for FUZZ_SECONDS (1200) each

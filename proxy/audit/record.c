@@ -50,7 +50,7 @@ record_free(struct record **record_p)
 	    &record->name.forwarded, &record->name.server_reply,
 	    &record->name.reply, &record->auth_mechanism, &record->auth_user,
 	    &record->message.from, &record->message.reply,
-	    &record->message.message_id};
+	    &record->message.message_id, &record->message.refusal};
 	struct buf *lists[] = {&record->connect, &record->helo.text,
 	    &record->offered, &record->masked, &record->auth,
 	    &record->mail.text, &record->message.rcpt,

@@ -210,6 +210,7 @@ reset_mail(struct record *record)
 	record_clear_text(&record->message.from);
 	record_clear_text(&record->message.reply);
 	record_clear_text(&record->message.message_id);
+	record_clear_text(&record->message.refusal);
 	record->message.reply_by = NULL;
 	buf_clear(&record->message.rcpt);
 	buf_clear(&record->message.awaiting);
@@ -231,10 +232,29 @@ record_message_end(
 }
 
 void
-record_transaction_end(struct record *record)
+record_data_refused(
+    struct record *record, struct slice reply, const char *by, bool delivered)
 {
 	if (!record->mail_open)
 		return;
+	record_set_text(record, &record->message.refusal, reply);
+	record->message.refused_by = by;
+	record->message.refusal_delivered = delivered;
+}
+
+void
+record_transaction_end(struct record *record)
+{
+	const struct record_text *refusal = &record->message.refusal;
+	struct slice reply = slice_of(refusal->ptr, refusal->len);
+
+	if (!record->mail_open)
+		return;
+	if (refusal->ptr != NULL) {
+		record_message_end(record, reply, record->message.refused_by,
+		    record->message.refusal_delivered);
+		return;
+	}
 	close_mail(record, &(struct ending){NULL, NULL, false});
 	reset_mail(record);
 }

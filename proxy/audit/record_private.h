@@ -85,6 +85,9 @@ struct record {
 	struct {
 		struct record_text from, reply, message_id;
 		const char *reply_by;
+		struct record_text refusal; /* of DATA or BDAT */
+		const char *refused_by;
+		bool refusal_delivered;
 		struct buf rcpt;     /* answered ones, as JSON text */
 		struct buf awaiting; /* length-prefixed, not yet answered */
 		bool rcpt_full;      /* the later ones are only counted */

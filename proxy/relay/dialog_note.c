@@ -10,6 +10,7 @@ on_reply(struct dialog *dialog, const struct smtp_noted *noted, const char *by)
 {
 	struct record *record = dialog->record;
 	bool failed = noted->code >= 400;
+	bool delivered = !dialog->engine.client_gone;
 
 	switch (noted->verb) {
 	case SMTP_EHLO:
@@ -30,13 +31,12 @@ on_reply(struct dialog *dialog, const struct smtp_noted *noted, const char *by)
 		break;
 	case SMTP_DATA:
 	case SMTP_BDAT:
-		if (!failed)
-			break;
-		/* fallthrough */
+		if (failed)
+			record_data_refused(record, noted->text, by, delivered);
+		break;
 	case SMTP_DOT:
 	case SMTP_LASTBDAT:
-		record_message_end(
-		    record, noted->text, by, !dialog->engine.client_gone);
+		record_message_end(record, noted->text, by, delivered);
 		dialog->mail_open = false;
 		break;
 	case SMTP_RSET:

@@ -413,11 +413,13 @@ static enum smtp_progress
 end_discarded(struct smtp_engine *engine)
 {
 	enum smtp_verb verb = engine->chunk.last ? SMTP_LASTBDAT : SMTP_BDAT;
+	bool bad = engine->body.bad != NULL && !engine->chunk.answered;
 
-	if (engine->body.bad != NULL && !engine->chunk.answered) {
-		/* The server is cut only when it owes nothing any more. */
-		if (smtp_pending_head(&engine->pending) != NULL)
-			return SMTP_BLOCKED;
+	/* The server is cut only when it owes nothing any more: then it is
+	 * also known whether there is a transaction at all. */
+	if (bad && smtp_pending_head(&engine->pending) != NULL)
+		return SMTP_BLOCKED;
+	if (bad && smtp_fsm_row(engine->state, verb) != NULL) {
 		note_text(engine);
 		cut_server(engine);
 		refuse_text(engine, verb);

@@ -357,12 +357,13 @@ settle_server(struct smtp_engine *engine)
 	return true;
 }
 
-/* A moment at which a 421 costs the client nothing. */
+/* A moment at which a 421 costs the client nothing, whatever it says next
+ * (RFC 5321 3.8). */
 static bool
 is_idle(struct smtp_engine *engine)
 {
 	return smtp_pending_head(&engine->pending) == NULL &&
-	       buf_len(engine->client_in) == 0 && !engine->in_transaction &&
+	       !engine->in_transaction &&
 	       (engine->state == SMTP_ST_GREETED ||
 		   engine->state == SMTP_ST_READY ||
 		   engine->state == SMTP_ST_REFUSED);
@@ -381,11 +382,6 @@ settle(struct smtp_engine *engine, enum smtp_progress client,
 	if (engine->client_eof && client == SMTP_HUNGRY &&
 	    settle_client(engine))
 		return true;
-	if (engine->draining && is_idle(engine)) {
-		smtp_engine_end(engine, "4.3.2", "shutting down, try again",
-		    "K", "drained");
-		return true;
-	}
 	return false;
 }
 
@@ -408,6 +404,11 @@ smtp_engine_step(struct smtp_engine *engine)
 		enum smtp_progress server = smtp_server_step(engine);
 		if (server == SMTP_MOVED)
 			continue;
+		if (engine->draining && is_idle(engine)) {
+			smtp_engine_end(engine, "4.3.2",
+			    "shutting down, try again", "K", "drained");
+			continue;
+		}
 		enum smtp_progress client = smtp_client_step(engine);
 		if (client == SMTP_MOVED)
 			continue;

@@ -142,7 +142,10 @@ advance(struct smtp_engine *engine, enum smtp_verb verb, unsigned code)
 		    slice_str(smtp_verb_name(verb)));
 		return;
 	}
-	if (voids || verb == SMTP_DOT) {
+	/* A RSET with something behind it was sent outside of a transaction:
+	 * what is open now was opened after it. */
+	if ((voids || verb == SMTP_DOT) &&
+	    smtp_pending_head(&engine->pending) == NULL) {
 		if (engine->in_transaction && verb != SMTP_DOT &&
 		    verb != SMTP_LASTBDAT)
 			smtp_engine_note(engine,

@@ -71,7 +71,7 @@ SMTP_COMMAND(QUIT,     GREETED|READY|MAIL|RCPT|CHUNK|FAILED|REFUSED|CUT, NONE,  
 /*         name           from                                       to       RFC            what happened */
 SMTP_EVENT(GREETS,        CONNECT,                                   GREETED, "5321 3.1",    "the server greets with 220")
 SMTP_EVENT(TURNS_AWAY,    CONNECT,                                   REFUSED, "5321 3.1",    "the server, or the policy, greets with 554")
-SMTP_EVENT(TEXT_BAD,      BODY|MAIL|RCPT|CHUNK|FAILED,                   CUT,     "5321 4.1.1.4", "the message text cannot go on")
+SMTP_EVENT(TEXT_BAD,      BODY|RCPT|CHUNK,                           CUT,     "5321 4.1.1.4", "the message text cannot go on")
 SMTP_EVENT(ENDS,          ANYWHERE,                                  CLOSING, "5321 3.8",    "421 at any time, a lost peer, a broken protocol")
 SMTP_EVENT(HANDED_OVER,   ANYWHERE,                                  TLS,     "3207 4",      "the policy says splice: what follows is not ours to read")
 /* clang-format on */

@@ -1,0 +1,83 @@
+"""Seeds for the fuzzers, made from the tests' own data: seeds.py FOLDER makes
+FOLDER/NAME for each target that has any.
+
+SPDX-License-Identifier: MIT
+"""
+import pathlib
+import re
+import shutil
+import sys
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(TOP / "tests/tool"))
+
+import dialog  # noqa: E402
+
+CLIENT, SERVER, EOF, TIMEOUT = 0, 3, 6, 7
+EVENTS = {"wait": (TIMEOUT, b""), "drain": (TIMEOUT, b"x")}
+
+
+def happening(what, data):
+    return bytes([what]) + len(data).to_bytes(2, "big") + data
+
+
+def of_transcript(path):
+    """As tests/fuzz/dialog_fuzz.c reads it."""
+    transcript = dialog.Transcript(path)
+    made = bytes([4 if transcript.listener == "hide" else 0])
+    for _, kind, text, data in transcript.steps:
+        if kind in EVENTS:
+            made += happening(*EVENTS[kind])
+        elif kind in ("C>", "S>") and text == "close":
+            made += happening(EOF, b"" if kind == "C>" else b"x")
+        elif kind in ("C>S", "C>", "C!"):
+            made += happening(CLIENT, data[:65535])
+        elif kind in ("S>C", "S>"):
+            made += happening(SERVER, data[:65535])
+    return made
+
+
+def client_of(path):
+    """The client's part alone, as tests/fuzz/session_fuzz.c reads it."""
+    said = b"".join(data for _, kind, text, data in
+                    dialog.Transcript(path).steps
+                    if kind in ("C>S", "C>", "C!") and text != "close")
+    return b"\0\0\0\0\0\0\0\0" + said
+
+
+def write(folder, seeds):
+    folder.mkdir(parents=True)
+    for name, seed in seeds.items():
+        (folder / name).write_bytes(seed)
+
+
+def files(*patterns):
+    return {path.name: path.read_bytes() for pattern in patterns
+            for path in sorted(TOP.glob(pattern))}
+
+
+def main():
+    target = pathlib.Path(sys.argv[1])
+    shutil.rmtree(target, ignore_errors=True)
+    transcripts = sorted(TOP.glob("tests/dialog/*.smtp"))
+    # Longer ones teach a fuzzer nothing that the short ones do not.
+    short = {path: of_transcript(path) for path in transcripts}
+    short = {path: seed for path, seed in short.items() if len(seed) < 4096}
+    seeds = {f"{path.stem}-{policy}": bytes([seed[0] | policy]) + seed[1:]
+             for path, seed in short.items() for policy in range(4)}
+    write(target / "dialog_fuzz", seeds)
+    write(target / "session_fuzz",
+          {path.stem: client_of(path) for path in short})
+    names = (TOP / "tests/vectors/helo_receivers.tsv").read_text()
+    write(target / "helo_fuzz",
+          {str(n): re.sub(rb"\\([0-7]{3}|x..|.)", b"_",
+                          line.split("\t")[0].encode())
+           for n, line in enumerate(names.splitlines()[1:])})
+    write(target / "policy_fuzz",
+          files("policy/rules/*.yaml", "tests/config/[YP]*.yaml",
+                "tests/policy/*.yaml"))
+    write(target / "config_fuzz", files("tests/config/C*.yaml"))
+
+
+if __name__ == "__main__":
+    main()
