@@ -5,12 +5,30 @@
  */
 #include "relay/dialog_private.h"
 
+/* The server's word ends a message; a refusal of the gate's leaves the server's
+ * transaction as it is. */
+static void
+on_text_reply(
+    struct dialog *dialog, const struct smtp_noted *noted, const char *by)
+{
+	bool ends = noted->verb == SMTP_DOT ||
+		    (noted->verb == SMTP_LASTBDAT && !noted->by_gate);
+	bool delivered = !dialog->engine.client_gone;
+
+	if (ends) {
+		record_message_end(dialog->record, noted->text, by, delivered);
+		dialog->mail_open = false;
+	} else if (noted->code >= 400) {
+		record_data_refused(
+		    dialog->record, noted->text, by, delivered);
+	}
+}
+
 static void
 on_reply(struct dialog *dialog, const struct smtp_noted *noted, const char *by)
 {
 	struct record *record = dialog->record;
 	bool failed = noted->code >= 400;
-	bool delivered = !dialog->engine.client_gone;
 
 	switch (noted->verb) {
 	case SMTP_EHLO:
@@ -31,13 +49,9 @@ on_reply(struct dialog *dialog, const struct smtp_noted *noted, const char *by)
 		break;
 	case SMTP_DATA:
 	case SMTP_BDAT:
-		if (failed)
-			record_data_refused(record, noted->text, by, delivered);
-		break;
 	case SMTP_DOT:
 	case SMTP_LASTBDAT:
-		record_message_end(record, noted->text, by, delivered);
-		dialog->mail_open = false;
+		on_text_reply(dialog, noted, by);
 		break;
 	case SMTP_RSET:
 	case SMTP_STARTTLS:
