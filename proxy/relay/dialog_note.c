@@ -19,8 +19,7 @@ on_text_reply(
 		record_message_end(dialog->record, noted->text, by, delivered);
 		dialog->mail_open = false;
 	} else if (noted->code >= 400) {
-		record_data_refused(
-		    dialog->record, noted->text, by, delivered);
+		record_data_refused(dialog->record, noted->text, by, delivered);
 	}
 }
 

@@ -324,13 +324,14 @@ static enum smtp_progress
 line_step(struct smtp_engine *engine)
 {
 	struct smtp_line line;
+	bool skip = false;
 
 	if (engine->client_skip)
 		return skip_line(engine);
 	if (buf_room(engine->server_out) < SMTP_SASL_MAX + 64 ||
 	    buf_room(engine->client_out) < 1024)
 		return SMTP_BLOCKED;
-	if (!parse_line(engine, &line, &engine->client_skip))
+	if (!parse_line(engine, &line, &skip))
 		return SMTP_HUNGRY;
 	/* A name is judged when all before it is settled. */
 	if (is_name_verb(smtp_command_verb(line.text)) &&
@@ -338,6 +339,7 @@ line_step(struct smtp_engine *engine)
 		return SMTP_BLOCKED;
 	if (ask(engine, &line))
 		return SMTP_MOVED;
+	engine->client_skip = skip;
 	take_line(engine, &line);
 	engine->progress++;
 	if (!engine->ended)

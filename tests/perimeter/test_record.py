@@ -1,7 +1,7 @@
 """What the record of a session says of its time."""
 import time
 
-from lab import SERVER4, Gate, Stub, Talk
+from lab import SERVER4, Gate, Stub, Talk, wait_for
 
 
 def test_each_wait_is_counted_where_it_was(net, folder):
@@ -28,3 +28,21 @@ def test_each_wait_is_counted_where_it_was(net, folder):
              "accept": 0.4, "blind": 0}
     for phase, seconds in meant.items():
         assert abs(spent[phase] / 1e6 - seconds) < 0.1, (phase, spent)
+
+
+def test_start_lines(net, folder, stub):
+    """`log.events`: a line when a session begins, before its record."""
+    gate = Gate(net, folder, events=["session", "start"])
+    try:
+        talk = Talk(net.connect("client", SERVER4))
+        talk.reply()
+        wait_for("a start", lambda: gate.records("start"))
+        assert gate.records() == []
+        talk.say("QUIT")
+        record = gate.wait_records(1)[0]
+        begun, = gate.records("start")
+    finally:
+        gate.stop()
+    assert begun["session"] == record["session"]
+    assert begun["seq"] < record["seq"]
+    assert gate.records("daemon") == []

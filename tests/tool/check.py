@@ -253,7 +253,11 @@ def schema():
     logs = files_of("build/logs/*.jsonl")
     if not logs:
         return failure("no suite left a record in build/logs")
-    return script("tests/tool/validate.py", *logs, limit=300)
+    # All fields are shown by the suites together.
+    whole = files_of("build/logs/perimeter-*.jsonl") and \
+        files_of("build/logs/dialog-*.jsonl")
+    return script("tests/tool/validate.py", *(["--fields"] if whole else []),
+                  *logs, limit=300)
 
 
 @dataclasses.dataclass

@@ -35,7 +35,7 @@ class Gate:
 
     def __init__(self, net, folder, mode="tproxy", policy=POLICY, more="",
                  port=25, settings="", user="nobody", intercept="",
-                 before=(), log=None):
+                 before=(), log=None, events=None):
         """`intercept` replaces the interface; `before` are words that run the
         program."""
         self.net, self.before = net, before
@@ -45,13 +45,14 @@ class Gate:
         (self.folder / "policy.yaml").write_text(policy)
         self.config = self.folder / "ehlogate.yaml"
         if mode != "explicit":
-            chosen = intercept or "interface: [gc]"
-            more += f"    intercept: {{{chosen}, port: [{port}]}}\n"
+            where = intercept or "interface: [gc]"
+            more += f"    intercept: {{{where}, port: [{port}]}}\n"
+        chosen = f", events: [{', '.join(events)}]" if events else ""
         self.config.write_text(
             f"version: 1\nnode: gate\nlisteners:\n  inbound:\n"
             f"    mode: {mode}\n    policy: policy.yaml\n{more}"
             f"workers: 1\nuser: {user}\n"
-            f"log: {{sinks: [{{file: {self.log}}}]}}\n{settings}")
+            f"log: {{sinks: [{{file: {self.log}}}]{chosen}}}\n{settings}")
         self.errors = self.folder / "stderr.txt"
         self.process = None
         self.start()
