@@ -286,6 +286,7 @@ drain(struct monitor *monitor)
 		return;
 	}
 	monitor->draining = true;
+	start_stop_listening(&monitor->start);
 	if (sessions == 0)
 		log_notice("ending");
 	else

@@ -222,10 +222,17 @@ start_open(struct start *start, const struct config *config)
 }
 
 void
-start_close(struct start *start)
+start_stop_listening(struct start *start)
 {
 	for (unsigned i = 0; i < start->socket_count; i++)
 		close(start->sockets[i].fd);
+	start->socket_count = 0;
+}
+
+void
+start_close(struct start *start)
+{
+	start_stop_listening(start);
 	free(start->sockets);
 	for (unsigned i = 0;
 	     start->sinks != NULL && i < start->config->sink_count; i++)

@@ -26,6 +26,9 @@ struct start {
 /* False: it cannot be done, and the log says why and what to do. */
 bool start_open(struct start *start, const struct config *config);
 void start_close(struct start *start);
+/* The listening sockets alone, when no worker is to be started any more: one
+ * that is open here keeps clients waiting that nobody will serve. */
+void start_stop_listening(struct start *start);
 /* The capabilities that the configuration needs (NET_NEEDS_). */
 unsigned start_needs(const struct config *config);
 

@@ -58,11 +58,12 @@ class Gate:
         self.start()
 
     def start(self):
+        before = len(self.said()) if self.errors.exists() else 0
         with open(self.errors, "ab") as errors:
             self.process = self.net.popen(
                 "gate", *self.before, GATE, "run", "-c", str(self.config),
                 stderr=errors)
-        wait_for("the gate", lambda: "ready" in self.said()
+        wait_for("the gate", lambda: "ready" in self.said()[before:]
                  or self.process.poll() is not None)
         assert self.process.poll() is None, self.said()
 
