@@ -6,6 +6,8 @@
  */
 #include "audit/record_private.h"
 
+#include <stdio.h>
+
 /* --- verdicts ------------------------------------------------------------- */
 
 static void
