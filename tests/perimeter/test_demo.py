@@ -16,6 +16,7 @@ DEMO = pathlib.Path(__file__).with_name("demo.py")
 def left():
     """What a run could leave behind on this machine."""
     return (sorted(sh("ip", "netns", "list").stdout.split()),
+            sorted(map(str, pathlib.Path("/etc/netns").glob("*"))),
             sorted(map(str, pathlib.Path("/tmp").glob("ehlogate-lab-*"))),
             pathlib.Path("/proc/mounts").read_text(),
             sh("pgrep", "-f", "exim4 -bdf", check=False).stdout)

@@ -103,6 +103,7 @@ class Gate:
                 self.process.wait(5)
         self.command("nft", "remove")
         self.keep_log()
+        assert "Sanitizer" not in self.said(), self.said()
 
     def keep_log(self):
         """For the suite that validates every record."""

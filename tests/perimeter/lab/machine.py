@@ -118,9 +118,9 @@ class Machine:
         shutil.rmtree(self.folder.parent)
 
     def stop(self):
-        # The first process of the namespace; the others die with it.
+        """Returns when all that it started is gone: the first process of the
+        namespace ends after the others, and unshare after that."""
         for pid in sh("pgrep", "-P", str(self.process.pid),
                       check=False).stdout.split():
             os.kill(int(pid), signal.SIGKILL)
-        self.process.kill()
-        self.process.wait()
+        self.process.wait(20)

@@ -5,6 +5,7 @@ SPDX-License-Identifier: MIT
 import ctypes
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -60,6 +61,7 @@ class Namespaces:
                       ("client", "gate", "server", "far")}
         self._guardian()
         for name in list(self.names.values())[:3]:
+            self._write_etc(name)
             sh("ip", "netns", "add", name)
             self._sysctl(name, "net.ipv6.conf.all.accept_dad", "0")
             self._sysctl(name, "net.ipv6.conf.default.accept_dad", "0")
@@ -87,8 +89,20 @@ class Namespaces:
         self._remove()
         os._exit(0)
 
+    @staticmethod
+    def _write_etc(name):
+        """What `ip netns exec` lays over the host's files: no name server is
+        asked, and none is waited for."""
+        folder = pathlib.Path("/etc/netns") / name
+        folder.mkdir(parents=True)
+        (folder / "resolv.conf").write_text(
+            "nameserver 127.0.0.1\noptions attempts:1 timeout:1\n")
+        (folder / "hosts").write_text(
+            f"127.0.0.1 localhost {socket.gethostname()}\n::1 localhost\n")
+
     def _remove(self):
         for name in self.names.values():
+            shutil.rmtree(f"/etc/netns/{name}", ignore_errors=True)
             pids = sh("ip", "netns", "pids", name, check=False).stdout.split()
             for pid in pids:
                 try:
@@ -96,6 +110,8 @@ class Namespaces:
                 except ProcessLookupError:
                     pass
             sh("ip", "netns", "del", name, check=False)
+        # Ours too, if nobody else has anything there.
+        sh("rmdir", "/etc/netns", check=False)
 
     def sysctl(self, host, key, value):
         self._sysctl(self.names[host], key, value)
