@@ -61,6 +61,17 @@ usage(FILE *to)
 	return to == stdout ? CLI_OK : CLI_USAGE;
 }
 
+/* What getopt says of an option begins with the whole name. */
+static int
+run(const struct command *command, int argc, char **argv)
+{
+	char whole[64];
+
+	snprintf(whole, sizeof(whole), "ehlogate %s", command->name);
+	argv[0] = whole;
+	return command->run(argc, argv);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -70,13 +81,14 @@ main(int argc, char **argv)
 		printf("ehlogate %s\n", EHLOGATE_VERSION);
 		return CLI_OK;
 	}
-	if (slice_eq(name, SLICE("--help")) || slice_eq(name, SLICE("-h")))
+	if (slice_eq(name, SLICE("--help")) || slice_eq(name, SLICE("-h")) ||
+	    slice_eq(name, SLICE("help")))
 		return usage(stdout);
 	for (unsigned i = 0; i < COMMANDS; i++) {
 		if (!slice_eq(name, slice_str(commands[i].name)))
 			continue;
 		if (commands[i].run != NULL)
-			return commands[i].run(argc - 1, argv + 1);
+			return run(&commands[i], argc - 1, argv + 1);
 		fprintf(stderr,
 		    "ehlogate: `%s` is not built in this version (%s)\n",
 		    commands[i].name, EHLOGATE_VERSION);

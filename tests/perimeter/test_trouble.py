@@ -83,6 +83,18 @@ def test_missing_configuration(net):
         "/absent.yaml: error[Y011]: cannot be read: No such file")
 
 
+@pytest.mark.parametrize("words,said", [
+    ([], "usage: ehlogate COMMAND"),
+    (["rum"], "ehlogate: no command `rum`"),
+    (["run", "--quiet"], "ehlogate run: unrecognized option '--quiet'"),
+    (["run", "now"], "ehlogate run: it takes no arguments"),
+    (["replay"], "`replay` is not built in this version")])
+def test_command_line(net, words, said):
+    run = net.run("gate", GATE, *words, check=False)
+    assert run.returncode == 2 and said in run.stderr
+    assert run.stdout == ""
+
+
 @pytest.mark.parametrize("config,port", [(TPROXY, 12525), (EXPLICIT, 2525)],
                          ids=["tproxy", "explicit"])
 def test_port_taken(net, folder, config, port):
