@@ -5,13 +5,17 @@ import pytest
 from lab import (CLIENT4, CLIENT6, SERVER4, SERVER6, Exim, Gate, OpenSMTPD,
                  Postfix, Talk, lines_of_mail, temporary, wait_for)
 
-EXPLICIT = f"    bind: [\"10.77.1.1:2525\"]\n    upstream: \"{SERVER4}:25\"\n"
+EXPLICIT = "    bind: [\"{}:2525\"]\n    upstream: \"{}:25\"\n"
 # mode, its own keys, whom the client calls, whom the server sees
 MODES = {"tproxy": ("tproxy", "", SERVER4, 25, CLIENT4),
          "tproxy6": ("tproxy", "", SERVER6, 25, CLIENT6),
          "redirect": ("redirect", "", SERVER4, 25, "10.77.2.1"),
          "redirect6": ("redirect", "", SERVER6, 25, "fd77:2::1"),
-         "explicit": ("explicit", EXPLICIT, "10.77.1.1", 2525, "10.77.2.1")}
+         "explicit": ("explicit", EXPLICIT.format("10.77.1.1", SERVER4),
+                      "10.77.1.1", 2525, "10.77.2.1"),
+         "explicit6": ("explicit",
+                       EXPLICIT.format("[fd77:1::1]", f"[{SERVER6}]"),
+                       "fd77:1::1", 2525, "fd77:2::1")}
 HEADER = b"Subject: a test\r\nMessage-ID: <1@client.example>\r\n\r\n"
 
 
