@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from lab import (CLIENT4, GATE, POLICY, SERVER4, Gate, Stub, Talk, send,
+from lab import (CLIENT4, GATE, OTHER4, POLICY, SERVER4, Gate, Stub, Talk, send,
                  wait_for)
 
 TPROXY = """\
@@ -137,25 +137,44 @@ def test_silent_server(net, folder):
     assert record["close"]["code"] == "sG", record["close"]
 
 
-def test_no_free_port(net, folder, stub):
+@pytest.fixture
+def few_ports(net):
+    net.sysctl("gate", "net.ipv4.ip_local_port_range", "40000 40003")
+    yield 4
+    net.sysctl("gate", "net.ipv4.ip_local_port_range", "32768 60999")
+
+
+def test_no_free_port(net, folder, stub, few_ports):
     """As many sessions as there are ports; the next is told, and the others
     go on."""
-    net.sysctl("gate", "net.ipv4.ip_local_port_range", "40000 40003")
     gate = Gate(net, folder, "redirect")
     try:
         talks = [Talk(net.connect("client", SERVER4)) for _ in range(6)]
         said = [talk.reply()[:9] for talk in talks]
-        assert said.count("220 stub ") == 4, said
+        assert said.count("220 stub ") == few_ports, said
         assert said.count("421 4.4.5") == 2, said
         talks[0].say("QUIT")
         talks[1].say("EHLO client.example")
         assert talks[1].say("QUIT").startswith("221")
         records = gate.wait_records(4)
     finally:
-        net.sysctl("gate", "net.ipv4.ip_local_port_range", "32768 60999")
         gate.stop()
     refused = [r for r in records if r["greeting_by"] == "gate"]
     assert {r["close"]["reason"] for r in refused} == {"no_free_port"}
+
+
+def test_ports_are_counted_by_destination(net, folder, stub, few_ports):
+    """IP_BIND_ADDRESS_NO_PORT: what one server takes up the others have."""
+    other, gate = Stub(net, address=OTHER4), Gate(net, folder)
+    try:
+        talks = [Talk(net.connect("client", address))
+                 for address in (SERVER4, OTHER4) for _ in range(few_ports)]
+        assert all(talk.reply().startswith("220") for talk in talks)
+        one_more = Talk(net.connect("client", SERVER4))
+        assert one_more.reply().startswith("421 4.4.5")
+    finally:
+        gate.stop()
+        other.stop()
 
 
 def test_log_disk_full(net, folder, stub):
