@@ -26,8 +26,10 @@ def test_each_wait_is_counted_where_it_was(net, folder):
     assert sum(spent.values()) == total
     meant = {"connect": 0, "greeting": 0.4, "command": 0.3, "mail": 0.2,
              "accept": 0.4, "blind": 0}
+    # A busy machine may add to any of them; half a second is none of ours.
     for phase, seconds in meant.items():
-        assert abs(spent[phase] / 1e6 - seconds) < 0.1, (phase, spent)
+        assert -0.02 < spent[phase] / 1e6 - seconds < 0.5, (phase, spent)
+    assert spent["blind"] == 0
 
 
 def test_start_lines(net, folder, stub):
