@@ -5,7 +5,17 @@ import threading
 
 import pytest
 
-from lab import (SERVER4, SERVER6, Gate, Stub, Talk, send, wait_for)
+from lab import (SERVER4, SERVER6, Gate, Namespaces, Stub, Talk, send,
+                 wait_for)
+
+
+@pytest.fixture(scope="module")
+def net():
+    """Hosts of its own: thousands of connections that end in every possible
+    way leave their ports and their tracking behind."""
+    namespaces = Namespaces()
+    yield namespaces
+    namespaces.close()
 
 
 class Crowd:

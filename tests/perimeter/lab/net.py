@@ -54,9 +54,11 @@ def temporary():
 
 class Namespaces:
     """The three hosts.  `enter(name)` runs code of ours inside one."""
+    made = 0
 
     def __init__(self):
-        self.tag = f"eg{os.getpid() % 100000}"
+        Namespaces.made += 1
+        self.tag = f"eg{os.getpid() % 100000}{'abcdefgh'[self.made % 8]}"
         self.names = {n: f"{self.tag}{n[0]}" for n in
                       ("client", "gate", "server", "far")}
         self._guardian()
