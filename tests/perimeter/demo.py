@@ -3,6 +3,7 @@
 Client, gate and server are network namespaces on this machine; nothing
 outside them is touched, and nothing stays, also after Ctrl-C.
 """
+import contextlib
 import json
 import pathlib
 import shutil
@@ -83,33 +84,55 @@ def show_record(gate):
     check(record["helo"][0]["received"] == "EXCH_01", "the record differs")
 
 
+@contextlib.contextmanager
+def signals_wait():
+    """What is being made is made whole, and then removed whole."""
+    held = signal.pthread_sigmask(signal.SIG_BLOCK,
+                                  {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+
+
+def set_up(at_end):
+    """The three hosts and a folder; `at_end` takes them away again."""
+    with signals_wait():
+        folder = pathlib.Path(temporary())
+        at_end.callback(shutil.rmtree, folder, ignore_errors=True)
+        net = Namespaces()
+        at_end.callback(net.close)
+        at_end.callback(signal.signal, signal.SIGINT, signal.SIG_IGN)
+    for name in ("exim", "gate"):
+        (folder / name).mkdir()
+    folder.chmod(0o755)
+    return folder, net
+
+
+def show(at_end):
+    started = time.monotonic()
+    folder, net = set_up(at_end)
+    exim = Exim(net, folder / "exim")
+    without_gate(net)
+    policy = (TOP / "policy/rules/outbound-legacy.yaml").read_text()
+    gate = Gate(net, folder / "gate", policy=policy)
+    with_gate(net)
+    show_delivery(exim)
+    show_record(gate)
+    gate.stop()
+    title(f"Done in {time.monotonic() - started:.0f} s. The policy was "
+          "policy/rules/outbound-legacy.yaml.")
+
+
 def main():
     need_root()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    started = time.monotonic()
-    folder = pathlib.Path(temporary())
-    net = Namespaces()
     try:
-        (folder / "exim").mkdir()
-        (folder / "gate").mkdir()
-        folder.chmod(0o755)
-        exim = Exim(net, folder / "exim")
-        without_gate(net)
-        policy = (TOP / "policy/rules/outbound-legacy.yaml").read_text()
-        gate = Gate(net, folder / "gate", policy=policy)
-        with_gate(net)
-        show_delivery(exim)
-        show_record(gate)
-        gate.stop()
-        title(f"Done in {time.monotonic() - started:.0f} s. The policy was "
-              "policy/rules/outbound-legacy.yaml.")
+        with contextlib.ExitStack() as at_end:
+            show(at_end)
     except KeyboardInterrupt:
-        print("\ndemo: stopped; cleaning up")
+        print("\ndemo: stopped; nothing is left behind")
         sys.exit(130)
-    finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        net.close()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":
