@@ -112,13 +112,13 @@ void record_rcpt_reply(
 void record_text(
     struct record *record, uint64_t octets, uint64_t stray_newlines);
 void record_message_id(struct record *record, struct slice message_id);
-/* DATA, or a BDAT that is not the last, was refused.  The transaction goes on
- * (RFC 5321 3.3): more recipients and another DATA may follow.  If nothing
- * does, this is what the entry says of the message. */
+/* DATA or a BDAT was refused, and the server's transaction goes on (RFC 5321
+ * 3.3): more recipients and another DATA may follow.  If nothing does, this is
+ * what the entry says of the message. */
 void record_data_refused(
     struct record *record, struct slice reply, const char *by, bool delivered);
-/* The final reply to the message: closes the entry.  The queue id is read out of it.  `delivered`: it went to a client
- * that was still there. */
+/* The final reply to the message: closes the entry.  The queue id is read out
+ * of it.  `delivered`: it went to a client that was still there. */
 void record_message_end(
     struct record *record, struct slice reply, const char *by, bool delivered);
 /* The transaction ended without a message (RSET, new EHLO, connection lost). */

@@ -201,8 +201,7 @@ worker_ended(struct monitor *monitor, unsigned slot, int status)
 	child->pid = 0;
 	close(child->control_fd);
 	child->control_fd = -1;
-	unsigned sessions =
-	    atomic_exchange(&monitor->start.shared->sessions[slot], 0);
+	unsigned sessions = shared_forget_worker(monitor->start.shared, slot);
 	if (monitor->draining)
 		return;
 	describe(status, how, sizeof(how));

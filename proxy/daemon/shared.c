@@ -5,6 +5,7 @@
  */
 #include "daemon/shared.h"
 
+#include <string.h>
 #include <sys/mman.h>
 
 struct shared *
@@ -25,6 +26,13 @@ shared_sessions(const struct shared *shared, unsigned workers)
 		sum += atomic_load_explicit(
 		    &shared->sessions[i], memory_order_relaxed);
 	return sum;
+}
+
+unsigned
+shared_forget_worker(struct shared *shared, unsigned slot)
+{
+	memset(&shared->own[slot], 0, sizeof(shared->own[slot]));
+	return atomic_exchange(&shared->sessions[slot], 0);
 }
 
 bool

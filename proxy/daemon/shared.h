@@ -25,6 +25,9 @@ struct shared {
 struct shared *shared_new(void);
 /* Sessions open in all workers. */
 unsigned shared_sessions(const struct shared *shared, unsigned workers);
+/* A worker has ended: nothing is left of its sessions, whose number this
+ * returns. */
+unsigned shared_forget_worker(struct shared *shared, unsigned slot);
 /* Whether a client's connection is one that a worker made itself. */
 bool shared_has_own(const struct shared *shared, unsigned workers,
     const struct endpoint *client, const struct endpoint *server);

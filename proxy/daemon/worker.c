@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 enum {
@@ -299,7 +298,6 @@ set_up(struct state *state)
 	state->roster.start_events = worker->config->log_start_events;
 	state->roster.lane = worker->lane;
 	state->roster.own = &worker->shared->own[worker->slot];
-	memset(state->roster.own, 0, sizeof(*state->roster.own));
 	state->control =
 	    loop_watch_new(state->loop, worker->control_fd, on_control, state);
 	state->back_off = loop_timer_new(state->loop, on_back_off_end, state);

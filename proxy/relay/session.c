@@ -80,18 +80,19 @@ connect_server(struct session *session)
 		stream_want_ready(session->server);
 }
 
-static void
+/* We hear of it with the greeting; the two waits are told apart.  Returns when
+ * the connection came to stand. */
+static uint64_t
 note_connected(struct session *session)
 {
+	int fd = stream_fd(session->server);
+	uint64_t stood_us = loop_mono_us() - net_quiet_us(fd);
 	struct endpoint local = {0};
 
-	if (session->connected)
-		return;
 	session->connected = true;
-	net_local(stream_fd(session->server), &local);
-	/* We hear of it with the greeting; the two waits are told apart. */
-	dialog_connected(session->dialog, &local,
-	    loop_mono_us() - net_quiet_us(stream_fd(session->server)));
+	net_local(fd, &local);
+	dialog_connected(session->dialog, &local, stood_us);
+	return stood_us;
 }
 
 /* --- a turn -------------------------------------------------------------------------------- */
@@ -120,9 +121,10 @@ allowance(const struct session *session, enum dialog_wait waits)
 /* A connection is heard of with the greeting, so that whether it stands must
  * be asked before a greeting can be late. */
 static void
-start_timer(struct session *session, uint64_t now_us)
+start_timer(struct session *session)
 {
 	const struct session_timeouts *timeouts = &session->roster->timeouts;
+	uint64_t now_us = loop_mono_us();
 	uint64_t left_ms = session->deadline_us > now_us
 			       ? (session->deadline_us - now_us) / 1000
 			       : 0;
@@ -133,11 +135,11 @@ start_timer(struct session *session, uint64_t now_us)
 	loop_timer_start(session->timer, (uint32_t)left_ms + 1);
 }
 
-/* The deadline moves with the dialog's progress, not with every read.  The
- * timer is not moved: when it fires early it is set anew, which costs less
+/* The deadline moves with the dialog's progress, not with every read; the wait
+ * began at `since_us`.  The timer is not moved: when it fires early it is set anew, which costs less
  * than moving it at every command. */
 static void
-set_deadline(struct session *session, uint64_t now_us)
+set_deadline(struct session *session, uint64_t since_us)
 {
 	enum dialog_wait waits = dialog_waits(session->dialog);
 	unsigned progress = dialog_progress(session->dialog);
@@ -149,14 +151,14 @@ set_deadline(struct session *session, uint64_t now_us)
 	if (waits == session->waits && progress == session->progress)
 		return;
 	uint64_t deadline_us =
-	    now_us + allowance(session, waits) * UINT64_C(1000);
+	    since_us + allowance(session, waits) * UINT64_C(1000);
 	bool earlier =
 	    session->deadline_us == 0 || deadline_us < session->deadline_us;
 	session->waits = waits;
 	session->progress = progress;
 	session->deadline_us = deadline_us;
 	if (earlier)
-		start_timer(session, now_us);
+		start_timer(session);
 }
 
 /* Carries out one order.  False: nothing is left to do for now. */
@@ -263,7 +265,8 @@ on_server(struct stream *stream, enum stream_event event, void *arg)
 		session_turn(session);
 		return;
 	}
-	note_connected(session);
+	if (!session->connected)
+		note_connected(session);
 	if (session->phase == PHASE_TALK && event == STREAM_EOF)
 		dialog_eof(session->dialog, DIALOG_SERVER, SLICE(""));
 	if (session->phase == PHASE_TALK && event == STREAM_ERROR)
@@ -275,20 +278,18 @@ on_server(struct stream *stream, enum stream_event event, void *arg)
 /* The connection may stand, and only the greeting be missing: that is another
  * wait, which began when it came to stand.  False: it does not stand yet. */
 static bool
-is_late_connect(struct session *session, uint64_t now_us)
+is_late_connect(struct session *session)
 {
-	if (session->waits != DIALOG_WAIT_CONNECT || session->server == NULL)
+	if (session->phase == PHASE_CLOSE || session->server == NULL ||
+	    session->waits != DIALOG_WAIT_CONNECT)
 		return false;
 	int state = net_is_connected(stream_fd(session->server));
 	if (state == -1)
 		connect_failed(session, errno);
 	if (state != 1)
 		return state != 0;
-	uint64_t quiet_us = net_quiet_us(stream_fd(session->server));
-	note_connected(session);
 	session->deadline_us = 0;
-	set_deadline(session, now_us - quiet_us);
-	start_timer(session, now_us);
+	set_deadline(session, note_connected(session));
 	return true;
 }
 
@@ -301,12 +302,12 @@ on_timer(void *arg)
 	MAGIC_CAST(session, arg, SESSION_MAGIC);
 	if (session->dead)
 		return;
-	if (is_late_connect(session, now_us)) {
+	if (is_late_connect(session)) {
 		session_turn(session);
 		return;
 	}
 	if (now_us < session->deadline_us) {
-		start_timer(session, now_us);
+		start_timer(session);
 		return;
 	}
 	session->deadline_us = 0;

@@ -379,10 +379,8 @@ settle(struct smtp_engine *engine, enum smtp_progress client,
 	}
 	if (engine->server_eof && engine->has_server && server == SMTP_HUNGRY)
 		return settle_server(engine);
-	if (engine->client_eof && client == SMTP_HUNGRY &&
-	    settle_client(engine))
-		return true;
-	return false;
+	return engine->client_eof && client == SMTP_HUNGRY &&
+	       settle_client(engine);
 }
 
 enum smtp_act
