@@ -17,7 +17,7 @@ static void
 check_name(const struct policy *policy, const struct reader *reader,
     const struct yaml_node *name)
 {
-	for (unsigned stage = 0; stage < 2; stage++) {
+	for (unsigned stage = 0; stage < POLICY_STAGE_COUNT; stage++) {
 		const struct rules *rules = &policy->rules[stage];
 		for (unsigned i = 0; i < rules->count; i++)
 			if (slice_eq(rules->items[i].id.name, name->text))
@@ -290,7 +290,7 @@ policy_free(struct policy **policy_p)
 
 	if (policy == NULL)
 		return;
-	for (unsigned stage = 0; stage < 2; stage++) {
+	for (unsigned stage = 0; stage < POLICY_STAGE_COUNT; stage++) {
 		for (unsigned i = 0; i < policy->rules[stage].count; i++)
 			policy_free_when(&policy->rules[stage].items[i].when);
 		free(policy->rules[stage].items);

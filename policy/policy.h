@@ -13,10 +13,16 @@
 #include "base/buf.h"
 #include "policy/helo.h"
 
+struct lookup;
+struct lookup_value;
+
 /* Where in the session a rule stands. */
 enum policy_stage {
 	POLICY_STAGE_CONNECT,
-	POLICY_STAGE_HELO
+	POLICY_STAGE_HELO,
+	POLICY_STAGE_MAIL,
+	POLICY_STAGE_RCPT,
+	POLICY_STAGE_COUNT
 };
 
 enum policy_verb {
@@ -31,13 +37,28 @@ struct policy_facts {
 	struct endpoint server; /* whom the client meant to reach */
 	struct slice listener;  /* the listener's name in the configuration */
 	bool tls;               /* the client's leg is encrypted now */
+	bool auth;              /* the client has authenticated */
+	struct slice auth_user; /* as whom, where that could be read */
 	/* from helo on */
 	enum policy_verb verb;
 	struct slice helo;         /* the argument as received */
 	const struct helo *judged; /* helo_analyse of it; NULL at connect */
 	unsigned repeat; /* greetings before this one in the session */
 	bool fallback;   /* a HELO after a refused EHLO */
-	/* for templates */
+	/* from mail on */
+	struct slice mail_from; /* without angle brackets; empty: null sender */
+	int64_t mail_size;      /* SIZE=, or -1 */
+	bool mail_utf8;         /* SMTPUTF8 */
+	/* rcpt */
+	struct slice rcpt_to; /* without angle brackets */
+	unsigned rcpt_count;  /* recipients before this one in the message */
+	/* What DNS says of client and name; filled by what rules ask.  NULL:
+	 * facts from DNS are unknown. */
+	struct lookup *lookup;
+	uint64_t wall_s; /* since 1970, for `expires`; 0: nothing expires */
+	/* Facts that the caller does not know (replay), by policy_fact_bit. */
+	uint64_t unknown;
+	/* for templates, and what `sample` is drawn by */
 	struct slice ref; /* the session's reference */
 };
 
@@ -50,6 +71,13 @@ enum policy_action {
 	POLICY_TEMPFAIL,       /* the reply, 4xx */
 	POLICY_SPLICE,         /* relay blindly from here on */
 	POLICY_DROP            /* close without a word */
+};
+
+/* When a refusal is said. */
+enum policy_at {
+	POLICY_AT_ONCE,
+	POLICY_AT_MAIL,
+	POLICY_AT_RCPT
 };
 
 /* What becomes of STARTTLS where the name was changed. */
@@ -81,12 +109,20 @@ struct policy_verdict {
 	struct policy_rule_id would_rule; /* the rule that would have acted */
 	enum policy_starttls starttls;
 	bool reset; /* of POLICY_DROP: by RST */
+	/* Modifiers of any action; none of them acts under monitor. */
+	uint32_t delay_ms; /* answer that much later */
+	uint32_t ban_s;    /* keep the client away that long */
+	bool quiet;        /* no record is written */
+	enum policy_at at; /* of REJECT, TEMPFAIL at helo: said later; until
+			     * then the server sees `repaired`, the client's
+			     * literal, in the name's place */
 	/* of REPAIR and REWRITE */
 	struct helo_repaired repaired; /* name, len, steps */
 	/* of REJECT and TEMPFAIL: "550 5.7.1 text [ref ...]", no CRLF, printable
 	 * ASCII only */
 	char reply[POLICY_REPLY_MAX];
 	size_t reply_len;
+	const char *unknown_fact; /* of POLICY_UNKNOWN */
 	/* rules with `continue` that matched on the way */
 	struct policy_rule_id continued[POLICY_CONTINUE_MAX];
 	unsigned continued_count;
@@ -103,13 +139,58 @@ struct diag;
 struct policy *policy_load(const char *path, struct diag *diag);
 void policy_free(struct policy **policy);
 
+enum policy_outcome {
+	POLICY_DECIDED,
+	/* Answers of DNS are missing; they stand in the lookup's book.  Ask
+	 * again when they have come or were given up. */
+	POLICY_PENDING,
+	/* A fact is not known and will not be (facts.unknown, no lookup): what
+	 * the verdict would be depends on it.  out->unknown_fact names it. */
+	POLICY_UNKNOWN
+};
+
 /*
- * The verdict for one stage.  Cannot fail.  At POLICY_STAGE_CONNECT without a
- * match the stage passes (POLICY_ACCEPT, by_default); at POLICY_STAGE_HELO
- * without a match `default` decides.  `out` is whole overwritten.
+ * The verdict for one stage.  At connect, mail and rcpt without a match the
+ * stage passes (POLICY_ACCEPT, by_default); at helo without a match `default`
+ * decides.  `out` is whole overwritten; a verdict only when POLICY_DECIDED.
  */
-void policy_decide(const struct policy *policy, enum policy_stage stage,
-    const struct policy_facts *facts, struct policy_verdict *out);
+enum policy_outcome policy_decide(const struct policy *policy,
+    enum policy_stage stage, const struct policy_facts *facts,
+    struct policy_verdict *out);
+/* Whether any rule of the stage is there: else there is nothing to ask. */
+bool policy_has_stage(const struct policy *policy, enum policy_stage stage);
+
+/* The bit of a fact in facts.unknown, by its name ("helo.spf"); 0: no such
+ * fact. */
+uint64_t policy_fact_bit(struct slice name);
+
+/* `commands:`: whether a verb (upper case) may be used now.  DENY: `reply` is
+ * the refusal ("502 5.5.1 ... [ref ...]").  WOULD_DENY: under monitor, the
+ * same and it does not act. */
+enum policy_permit {
+	POLICY_PERMIT,
+	POLICY_DENY,
+	POLICY_WOULD_DENY
+};
+struct policy_reply {
+	size_t len;
+	char text[POLICY_REPLY_MAX];
+};
+enum policy_permit policy_command(const struct policy *policy,
+    struct slice verb, const struct policy_facts *facts,
+    struct policy_reply *reply);
+
+/* `limits:`: what holds for a client of these facts at MAIL; 0: no limit.  The first
+ * entry whose `when` matches and that names the limit gives it. */
+struct policy_limits {
+	unsigned errors;     /* refused commands before 421; default 20 */
+	unsigned recipients; /* of one message */
+	unsigned messages;   /* of one session */
+	uint64_t size;       /* octets of one message, declared or sent */
+	bool monitor;        /* what is over a limit is only noted */
+};
+void policy_limits(const struct policy *policy,
+    const struct policy_facts *facts, struct policy_limits *out);
 
 /*
  * The server refused a forwarded name: the n-th candidate (from 0) that

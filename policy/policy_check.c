@@ -151,7 +151,7 @@ policy_lint(const struct policy *policy, struct diag *diag)
 	const struct reader to = {policy->file, diag};
 	const struct reader *reader = &to;
 
-	for (unsigned stage = 0; stage < 2; stage++) {
+	for (unsigned stage = 0; stage < POLICY_STAGE_COUNT; stage++) {
 		const struct rules *rules = &policy->rules[stage];
 		lint_shadows(policy, reader, rules);
 		for (unsigned i = 0; i < rules->count; i++) {

@@ -135,7 +135,7 @@ decide_by(const struct policy *policy, enum policy_stage stage,
 		act(&passes, &none, stage, facts, out);
 }
 
-void
+enum policy_outcome
 policy_decide_traced(const struct policy *policy, enum policy_stage stage,
     const struct policy_facts *facts, struct policy_verdict *out,
     policy_trace_fn *trace, void *arg)
@@ -144,6 +144,10 @@ policy_decide_traced(const struct policy *policy, enum policy_stage stage,
 
 	out->continued_count = 0;
 	out->reply_len = 0;
+	out->delay_ms = out->ban_s = 0;
+	out->quiet = false;
+	out->at = POLICY_AT_ONCE;
+	out->unknown_fact = NULL;
 	out->repaired.steps = 0;
 	out->repaired.len = 0;
 	const struct rule *rule =
@@ -158,13 +162,14 @@ policy_decide_traced(const struct policy *policy, enum policy_stage stage,
 		out->would = watched->then.action;
 		out->would_rule = watched->id;
 	}
+	return POLICY_DECIDED;
 }
 
-void
+enum policy_outcome
 policy_decide(const struct policy *policy, enum policy_stage stage,
     const struct policy_facts *facts, struct policy_verdict *out)
 {
-	policy_decide_traced(policy, stage, facts, out, NULL, NULL);
+	return policy_decide_traced(policy, stage, facts, out, NULL, NULL);
 }
 
 /* Each candidate is one step more of the list: the mildest first. */
@@ -237,4 +242,38 @@ policy_capability(const struct policy *policy, struct slice keyword)
 	if (is_among(keyword, policy->hidden, policy->hidden_count))
 		return policy->monitor ? 0 : -1;
 	return is_among(keyword, policy->allowed, policy->allowed_count);
+}
+
+bool
+policy_has_stage(const struct policy *policy, enum policy_stage stage)
+{
+	return policy->rules[stage].count > 0;
+}
+
+uint64_t
+policy_fact_bit(struct slice name)
+{
+	int fact = fact_find(name);
+
+	return fact == -1 ? 0 : UINT64_C(1) << fact;
+}
+
+enum policy_permit
+policy_command(const struct policy *policy, struct slice verb,
+    const struct policy_facts *facts, struct policy_reply *reply)
+{
+	(void)policy;
+	(void)verb;
+	(void)facts;
+	(void)reply;
+	return POLICY_PERMIT;
+}
+
+void
+policy_limits(const struct policy *policy, const struct policy_facts *facts,
+    struct policy_limits *out)
+{
+	(void)policy;
+	(void)facts;
+	*out = (struct policy_limits){.errors = 20};
 }

@@ -7,6 +7,7 @@
 #define POLICY_POLICY_PRIVATE_H
 
 #include "policy/list.h"
+#include "policy/lookup.h"
 #include "policy/policy.h"
 #include "policy/yaml.h"
 
@@ -189,7 +190,7 @@ struct policy {
 	bool monitor;
 	struct policy_list *lists;
 	unsigned list_count;
-	struct rules rules[2]; /* by enum policy_stage */
+	struct rules rules[POLICY_STAGE_COUNT];
 	struct then otherwise; /* `default` */
 	const struct yaml_node *default_node;
 	bool has_refusal;
@@ -229,9 +230,9 @@ bool policy_is_under(struct slice name, struct slice domain);
 typedef void policy_trace_fn(const struct rule *rule, bool matched,
     const struct condition *failed, void *arg);
 
-void policy_decide_traced(const struct policy *policy, enum policy_stage stage,
-    const struct policy_facts *facts, struct policy_verdict *out,
-    policy_trace_fn *trace, void *arg);
+enum policy_outcome policy_decide_traced(const struct policy *policy,
+    enum policy_stage stage, const struct policy_facts *facts,
+    struct policy_verdict *out, policy_trace_fn *trace, void *arg);
 
 /* Whether `when` holds; *failed as above. */
 bool policy_matches(const struct when *when, const struct policy_facts *facts,

@@ -55,7 +55,7 @@ static void
 check_rule_name(struct policy *policy, const struct reader *reader,
     const struct yaml_node *map, struct slice name)
 {
-	for (unsigned stage = 0; stage < 2; stage++) {
+	for (unsigned stage = 0; stage < POLICY_STAGE_COUNT; stage++) {
 		struct rules *rules = &policy->rules[stage];
 		for (unsigned i = 0; i < rules->count; i++) {
 			if (!slice_eq(rules->items[i].id.name, name))
