@@ -16,7 +16,7 @@ VARIANT :=
 O       := $(BUILD)/obj$(if $(VARIANT),-$(VARIANT))
 OUT     := $(BUILD)$(if $(VARIANT),/$(VARIANT))
 
-LIBS     := yaml-0.1 libnftnl libmnl libcap-ng libidn2 libcrypto
+LIBS     := yaml-0.1 libpcre2-8 libnftnl libmnl libcap-ng libidn2 libcrypto
 CPPFLAGS += -D_GNU_SOURCE -DEHLOGATE_VERSION='"$(VERSION)"' -Iproxy -I.
 # -fno-strict-aliasing: libev's watcher structs overlay each other.
 CFLAGS   += -std=c11 -g -O2 -fno-strict-aliasing -Wall -Wextra -Wshadow \
@@ -66,13 +66,14 @@ deps: $(BUILD)/.deps-build $(BUILD)/.deps-demo $(BUILD)/.deps-check ## install e
 
 # --- tests ----------------------------------------------------------------
 
-# A unit test links the files that its first lines name (LINKS: a.c b.c), the
-# base folder, and nothing else.
+# A unit test links the files that its first lines name (LINKS: a.c b*.c folder/),
+# the base folder, and nothing else.
 UNIT_SRC := $(wildcard tests/unit/*_test.c)
 UNIT     := $(UNIT_SRC:tests/unit/%.c=$(OUT)/unit/%)
 BASE_OBJ := $(patsubst %.c,$(O)/%.o,$(wildcard proxy/base/*.c))
 
-links_of = $(patsubst %.c,$(O)/%.o,$(shell sed -n 's|.*LINKS: *\([^*]*\).*|\1|p' $(1)))
+links_of = $(patsubst %.c,$(O)/%.o,$(wildcard \
+    $(patsubst %/,%/*.c,$(shell sed -n 's|.*LINKS: *\([^ ].*[./][c ]\).*|\1|p' $(1)))))
 
 .SECONDEXPANSION:
 $(OUT)/unit/%: tests/unit/%.c $(BASE_OBJ) $$(call links_of,tests/unit/$$*.c) \

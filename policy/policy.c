@@ -5,117 +5,14 @@
  */
 #include "policy/policy.h"
 
+#include "base/log.h"
 #include "base/sha256.h"
 #include "policy/policy_private.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-/* --- rules ---------------------------------------------------------------------- */
-
-static void
-check_name(const struct policy *policy, const struct reader *reader,
-    const struct yaml_node *name)
-{
-	for (unsigned stage = 0; stage < POLICY_STAGE_COUNT; stage++) {
-		const struct rules *rules = &policy->rules[stage];
-		for (unsigned i = 0; i < rules->count; i++)
-			if (slice_eq(rules->items[i].id.name, name->text))
-				reader_error(reader, "P020", name, NULL,
-				    "a rule is called `%.*s` already (line "
-				    "%u)",
-				    SLICE_FMT(slice_head(name->text, 64)),
-				    rules->items[i].id.line);
-	}
-}
-
-static bool
-is_rule_name(struct slice name)
-{
-	for (size_t i = 0; i < name.len; i++)
-		if (!ascii_is_alpha(name.ptr[i]) &&
-		    !ascii_is_digit(name.ptr[i]) && name.ptr[i] != '-' &&
-		    name.ptr[i] != '_' && name.ptr[i] != '.')
-			return false;
-	return name.len > 0 && name.len <= 64;
-}
-
-static bool
-read_mode(const struct reader *reader, const struct yaml_node *node)
-{
-	static const char *const modes[] = {"enforce", "monitor"};
-	const struct yaml_node *sample = yaml_get(node, "sample");
-
-	if (sample != NULL) {
-		reader_error(reader, "P013", sample, NULL,
-		    "`mode: {sample: N}` is not built in this version");
-		return false;
-	}
-	return reader_word(reader, node, "`mode`", modes, 2) == 1;
-}
-
-static void
-read_rule(struct policy *policy, const struct reader *reader,
-    const struct yaml_node *node, enum policy_stage stage)
-{
-	struct rules *rules = &policy->rules[stage];
-	struct rule *rule = &rules->items[rules->count];
-	const struct yaml_node *name = yaml_get(node, "name");
-	const struct yaml_node *when = yaml_get(node, "when");
-	const struct yaml_node *then = yaml_get(node, "then");
-	const struct yaml_node *mode = yaml_get(node, "mode");
-	char where[96] = "a rule";
-
-	if (reader_map(reader, node, "a rule") == NULL)
-		return;
-	if (name != NULL && name->kind == YAML_SCALAR)
-		snprintf(where, sizeof(where), "rule `%.*s`",
-		    SLICE_FMT(slice_head(name->text, 64)));
-	reader_check_keys(reader, node, SECTION_RULE, where);
-	if (name == NULL || name->kind != YAML_SCALAR ||
-	    !is_rule_name(name->text)) {
-		reader_error(reader, "P021", name == NULL ? node : name, NULL,
-		    "a rule needs a `name` of letters, digits, `-`, `_` and "
-		    "`.`");
-	} else {
-		check_name(policy, reader, name);
-		rule->id.name = name->text;
-	}
-	rule->id.file = yaml_name(reader->file);
-	rule->id.line = node->place.line;
-	rule->node = node;
-	rule->when_node = when;
-	if (when != NULL)
-		policy_read_when(policy, reader, when, stage, &rule->when);
-	if (then == NULL)
-		reader_error(
-		    reader, "P022", node, NULL, "%s has no `then`", where);
-	else
-		policy_read_then(reader, then, stage, &rule->then);
-	if (mode != NULL)
-		rule->monitor = read_mode(reader, mode);
-	rules->count++;
-}
-
-static void
-read_rules(struct policy *policy, const struct reader *reader,
-    const struct yaml_node *root, const char *key, enum policy_stage stage)
-{
-	const struct yaml_node *node = yaml_get(root, key);
-
-	if (node == NULL)
-		return;
-	if (node->kind != YAML_LIST) {
-		if (!yaml_is_null(node))
-			reader_error(reader, "P023", node, NULL,
-			    "`%s` takes a list of rules", key);
-		return;
-	}
-	policy->rules[stage].items =
-	    policy_alloc(node->count, sizeof(struct rule));
-	for (unsigned i = 0; i < node->count; i++)
-		read_rule(policy, reader, node->items[i], stage);
-}
 
 /* --- the rest of the file ------------------------------------------------------------ */
 
@@ -137,6 +34,10 @@ read_refusal(struct policy *policy, const struct reader *reader,
 	policy->has_refusal =
 	    policy_read_repair(reader, repair, &policy->refusal.repair);
 	policy_read_starttls(reader, node, &policy->refusal);
+	for (unsigned i = 0; i < policy->refusal.repair.count; i++)
+		policy->refusal.uses_ptr |=
+		    policy->refusal.repair.steps[i].step ==
+		    HELO_STEP_CLIENT_PTR;
 }
 
 static void
@@ -150,7 +51,9 @@ read_keywords(const struct reader *reader, const struct yaml_node *node,
 
 	if (items == NULL)
 		return;
-	*out = policy_alloc(count, sizeof(struct slice));
+	*out = realloc(*out, (*out_count + count + 1) * sizeof(struct slice));
+	if (*out == NULL)
+		log_fatal("no memory while reading a file");
 	for (unsigned i = 0; i < count; i++) {
 		struct slice word = items[i]->text;
 		bool good = word.len > 0;
@@ -223,30 +126,211 @@ read_version(const struct reader *reader, const struct yaml_node *root)
 }
 
 static void
-read_root(struct policy *policy, const struct reader *reader,
+read_policy_mode(struct policy *policy, const struct reader *reader,
+    const struct yaml_node *node)
+{
+	static const char *const modes[] = {"enforce", "monitor"};
+
+	policy->monitor = reader_word(reader, node, "`mode`", modes, 2) == 1;
+}
+
+/* What a file says for itself alone, when it is not included. */
+static void
+read_own(struct policy *policy, const struct reader *reader,
     const struct yaml_node *root)
 {
 	const struct yaml_node *mode = yaml_get(root, "mode");
-	const struct yaml_node *lists = yaml_get(root, "lists");
 	const struct yaml_node *refusal = yaml_get(root, "on_server_refusal");
-	const struct yaml_node *caps = yaml_get(root, "capabilities");
-	const struct yaml_node *tests = yaml_get(root, "tests");
 
-	reader_check_keys(reader, root, SECTION_POLICY, "the policy");
-	read_version(reader, root);
 	if (mode != NULL)
-		policy->monitor = read_mode(reader, mode);
-	if (lists != NULL)
-		policy_read_lists(policy, reader, lists);
-	read_rules(policy, reader, root, "connect", POLICY_STAGE_CONNECT);
-	read_rules(policy, reader, root, "helo", POLICY_STAGE_HELO);
+		read_policy_mode(policy, reader, mode);
 	read_default(policy, reader, root);
 	if (refusal != NULL)
 		read_refusal(policy, reader, refusal);
+}
+
+/* What counts of every file, once all lists are known. */
+static void
+read_rules_of(struct policy *policy, const struct reader *reader,
+    const struct yaml_node *root, bool included)
+{
+	const struct yaml_node *caps = yaml_get(root, "capabilities");
+	const struct yaml_node *limits = yaml_get(root, "limits");
+	const struct yaml_node *commands = yaml_get(root, "commands");
+
+	policy_read_rules(policy, reader, root, included);
 	if (caps != NULL)
 		read_capabilities(policy, reader, caps);
-	if (tests != NULL)
-		policy_read_tests(policy, reader, tests);
+	if (limits != NULL)
+		policy_read_limits(policy, reader, limits);
+	if (commands != NULL)
+		policy_read_commands(policy, reader, commands);
+}
+
+/* --- files ---------------------------------------------------------------------------- */
+
+enum {
+	INCLUDE_DEPTH_MAX = 8
+};
+
+/* A file that is being read, and the one that includes it. */
+struct chain {
+	const struct chain *up;
+	const char *path;
+	unsigned depth;
+};
+
+static void read_includes(struct policy *policy, const struct reader *reader,
+    const struct yaml_node *root, const struct chain *chain);
+
+/* The files in the order in which their rules count; the first is the policy
+ * itself. */
+static void
+append_file(struct policy *policy, struct yaml_file *yaml)
+{
+	struct policy_file **last = &policy->files;
+
+	while (*last != NULL)
+		last = &(*last)->next;
+	*last = policy_alloc(1, sizeof(struct policy_file));
+	(*last)->yaml = yaml;
+}
+
+static void
+read_lists_of(struct policy *policy, const struct reader *reader,
+    const struct chain *chain)
+{
+	const struct yaml_node *root = yaml_root(reader->file);
+	const struct yaml_node *lists;
+
+	append_file(policy, reader->file);
+	if (reader_map(reader, root, "a policy") == NULL)
+		return;
+	reader_check_keys(reader, root, SECTION_POLICY, "the policy");
+	read_version(reader, root);
+	if ((lists = yaml_get(root, "lists")) != NULL)
+		policy_read_lists(policy, reader, lists);
+	read_includes(policy, reader, root, chain);
+}
+
+static bool
+is_loop(const struct reader *reader, const struct yaml_node *node,
+    const struct chain *chain, const char *path)
+{
+	const struct chain *at = chain;
+
+	while (at != NULL && strcmp(at->path, path) != 0)
+		at = at->up;
+	if (at != NULL)
+		reader_error(reader, "P083", node, NULL,
+		    "an include loop: %.*s is being read already%s",
+		    SLICE_FMT(slice_head(node->text, 200)),
+		    at == chain ? " (it includes itself)" : "");
+	else if (chain->depth >= INCLUDE_DEPTH_MAX)
+		reader_error(reader, "P083", node, NULL,
+		    "more than %d files include one another",
+		    (int)INCLUDE_DEPTH_MAX);
+	return at != NULL || chain->depth >= INCLUDE_DEPTH_MAX;
+}
+
+static bool
+was_read(const struct policy *policy, const char *path)
+{
+	for (const struct policy_file *f = policy->files; f != NULL;
+	     f = f->next)
+		if (f->path != NULL && strcmp(f->path, path) == 0)
+			return true;
+	return false;
+}
+
+static void
+read_include(struct policy *policy, const struct reader *reader,
+    const struct yaml_node *node, const struct chain *chain)
+{
+	char path[PATH_MAX];
+	struct chain here = {chain, path, chain->depth + 1};
+	struct reader inner = {NULL, reader->diag};
+	char *real;
+
+	reader_path(reader, node->text, path);
+	real = realpath(path, NULL);
+	if (real == NULL) {
+		reader_error(reader, "P082", node, NULL,
+		    "the file %s cannot be read: %s", path, strerror(errno));
+		return;
+	}
+	here.path = real;
+	/* A file that two others include counts once. */
+	if (!is_loop(reader, node, chain, real) && !was_read(policy, real) &&
+	    (inner.file = yaml_load(path, reader->diag)) != NULL) {
+		read_lists_of(policy, &inner, &here);
+		for (struct policy_file *f = policy->files; f != NULL;
+		     f = f->next)
+			if (f->yaml == inner.file)
+				f->path = slice_dup(slice_str(real));
+	}
+	free(real);
+}
+
+static void
+read_includes(struct policy *policy, const struct reader *reader,
+    const struct yaml_node *root, const struct chain *chain)
+{
+	const struct yaml_node *node = yaml_get(root, "include");
+	struct yaml_node *one;
+	unsigned count;
+
+	if (node == NULL)
+		return;
+	struct yaml_node *const *items =
+	    reader_scalars(reader, node, "`include`", &one, &count);
+	for (unsigned i = 0; items != NULL && i < count; i++)
+		read_include(policy, reader, items[i], chain);
+}
+
+/* An included file's own tests speak of it alone and are not run here; they
+ * are tests of its rules all the same. */
+static void
+note_tests(struct policy *policy, const struct yaml_node *root)
+{
+	const struct yaml_node *tests = yaml_get(root, "tests");
+
+	for (unsigned i = 0;
+	     tests != NULL && tests->kind == YAML_LIST && i < tests->count;
+	     i++) {
+		const struct yaml_node *rule =
+		    yaml_get(tests->items[i], "rule");
+		if (rule != NULL)
+			policy_note_tested(policy, rule->text);
+	}
+}
+
+static void
+read_all(struct policy *policy, const struct reader *reader, const char *path)
+{
+	char *real = realpath(path, NULL);
+	struct chain chain = {NULL, real == NULL ? path : real, 1};
+	const struct yaml_node *tests;
+
+	read_lists_of(policy, reader, &chain);
+	for (const struct policy_file *f = policy->files; f != NULL;
+	     f = f->next) {
+		const struct reader each = {f->yaml, reader->diag};
+		if (yaml_root(f->yaml)->kind != YAML_MAP)
+			continue;
+		read_rules_of(
+		    policy, &each, yaml_root(f->yaml), f != policy->files);
+		if (f != policy->files)
+			note_tests(policy, yaml_root(f->yaml));
+	}
+	policy_check_overrides(policy);
+	if (yaml_root(reader->file)->kind == YAML_MAP) {
+		read_own(policy, reader, yaml_root(reader->file));
+		tests = yaml_get(yaml_root(reader->file), "tests");
+		if (tests != NULL)
+			policy_read_tests(policy, reader, tests);
+	}
+	free(real);
 }
 
 static void
@@ -256,7 +340,13 @@ set_version(struct policy *policy)
 	struct sha256 sha;
 
 	sha256_init(&sha);
-	sha256_add(&sha, yaml_text(policy->file));
+	for (const struct policy_file *f = policy->files; f != NULL;
+	     f = f->next)
+		sha256_add(&sha, yaml_text(f->yaml));
+	for (unsigned i = 0; i < policy->list_count; i++)
+		sha256_add(
+		    &sha, slice_of((const char *)policy->lists[i]->digest,
+			      sizeof(policy->lists[i]->digest)));
 	sha256_end(&sha, digest);
 	for (unsigned i = 0; i < 8; i++)
 		snprintf(policy->version + 2 * i, 3, "%02x", digest[i]);
@@ -273,14 +363,25 @@ policy_load(const char *path, struct diag *diag)
 		return NULL;
 	struct policy *policy = policy_alloc(1, sizeof(*policy));
 	policy->file = file;
-	if (reader_map(&reader, yaml_root(file), "a policy") != NULL)
-		read_root(policy, &reader, yaml_root(file));
+	read_all(policy, &reader, path);
 	if (diag_errors(diag) > errors) {
 		policy_free(&policy);
 		return NULL;
 	}
 	set_version(policy);
 	return policy;
+}
+
+static void
+free_files(struct policy *policy)
+{
+	while (policy->files != NULL) {
+		struct policy_file *next = policy->files->next;
+		yaml_file_free(&policy->files->yaml);
+		free(policy->files->path);
+		free(policy->files);
+		policy->files = next;
+	}
 }
 
 void
@@ -290,20 +391,18 @@ policy_free(struct policy **policy_p)
 
 	if (policy == NULL)
 		return;
-	for (unsigned stage = 0; stage < POLICY_STAGE_COUNT; stage++) {
-		for (unsigned i = 0; i < policy->rules[stage].count; i++)
-			policy_free_when(&policy->rules[stage].items[i].when);
-		free(policy->rules[stage].items);
-	}
+	policy_free_rules(policy);
+	policy_free_limits(policy);
 	for (unsigned i = 0; i < policy->list_count; i++) {
-		address_list_free(&policy->lists[i].addresses);
-		domain_list_free(&policy->lists[i].domains);
+		address_list_free(&policy->lists[i]->addresses);
+		domain_list_free(&policy->lists[i]->domains);
+		free(policy->lists[i]);
 	}
 	free(policy->lists);
 	free(policy->allowed);
 	free(policy->hidden);
 	free(policy->tests);
-	yaml_file_free(&policy->file);
+	free_files(policy);
 	free(policy);
 	*policy_p = NULL;
 }

@@ -164,8 +164,8 @@ policy_lint(const struct policy *policy, struct diag *diag)
 		}
 	}
 	for (unsigned i = 0; i < policy->list_count; i++)
-		if (!policy->lists[i].used)
-			reader_warn(reader, "P102", policy->lists[i].node, NULL,
-			    "no rule uses the list `%.*s`",
-			    SLICE_FMT(policy->lists[i].name));
+		if (!policy->lists[i]->used)
+			reader_warn(reader, "P102", policy->lists[i]->node,
+			    NULL, "no rule uses the list `%.*s`",
+			    SLICE_FMT(policy->lists[i]->name));
 }

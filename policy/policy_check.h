@@ -8,7 +8,9 @@
 #define POLICY_POLICY_CHECK_H
 
 #include "policy/diag.h"
+#include "policy/lookup.h"
 #include "policy/policy.h"
+#include "policy/yaml.h"
 
 struct policy_listener_facts {
 	struct slice name;
@@ -27,15 +29,25 @@ void policy_check_alone(const struct policy *policy, struct diag *diag);
  * rules without a test, unused lists, repairs that can end invalid. */
 void policy_lint(const struct policy *policy, struct diag *diag);
 
+/* Sets what DNS says of a fact, from YAML: a word, a name or address or a list
+ * of them, `none`, `temperror`; of client.dnsbl and helo.rhsbl a zone, or a map
+ * of zones.  NULL, or why it cannot be. */
+const char *policy_give(
+    struct lookup *lookup, struct slice fact, const struct yaml_node *value);
+
+/* "2026-12-31" as the first second of that day (UTC, since 1970). */
+bool policy_read_day(const struct yaml_node *node, uint64_t *out_s);
+
 /* The tests of the file. */
 unsigned policy_test_count(const struct policy *policy);
 /* Runs one; true: it passed.  Otherwise `out` says what came instead, after
  * "FILE:LINE: ". */
 bool policy_test_run(const struct policy *policy, unsigned i, struct buf *out);
 
-/* Every rule of a stage that is tried, and why; then the verdict. */
-void policy_explain(const struct policy *policy, enum policy_stage stage,
-    const struct policy_facts *facts, bool as_json,
+/* Every rule of a stage that is tried, and why; then the verdict, where there
+ * is one (policy_decide). */
+enum policy_outcome policy_explain(const struct policy *policy,
+    enum policy_stage stage, const struct policy_facts *facts, bool as_json,
     struct policy_verdict *verdict, struct buf *out);
 
 #endif

@@ -25,8 +25,8 @@ repair(const struct then *then, const struct policy_rule_id *rule,
 	static const struct then refusal = {
 	    .action = POLICY_REJECT, .bare = true};
 
-	helo_repair_apply(&then->repair, facts->helo, &facts->client, SLICE(""),
-	    &out->repaired);
+	helo_repair_apply(&then->repair, facts->helo, &facts->client,
+	    then->uses_ptr ? policy_ptr(facts) : SLICE(""), &out->repaired);
 	if (out->repaired.valid)
 		return;
 	out->action = POLICY_REJECT;
@@ -34,11 +34,21 @@ repair(const struct then *then, const struct policy_rule_id *rule,
 }
 
 static void
+stand_in(const struct policy_facts *facts, struct policy_verdict *out)
+{
+	char literal[ADDR_TEXT + 8];
+
+	out->repaired.len = helo_client_literal(&facts->client, literal);
+	out->repaired.steps = 1u << HELO_STEP_CLIENT_LITERAL;
+	out->repaired.valid = true;
+	memcpy(out->repaired.name, literal, out->repaired.len);
+}
+
+static void
 rewrite(const struct then *then, const struct policy_rule_id *rule,
     const struct policy_facts *facts, struct policy_verdict *out)
 {
 	struct helo judged;
-	char literal[ADDR_TEXT + 8];
 
 	out->repaired.steps = 0;
 	out->repaired.valid = true;
@@ -46,11 +56,8 @@ rewrite(const struct then *then, const struct policy_rule_id *rule,
 	    then->rewrite, facts, rule, out->repaired.name, HELO_NAME_MAX);
 	helo_analyse(
 	    slice_of(out->repaired.name, out->repaired.len), NULL, &judged);
-	if (judged.valid)
-		return;
-	out->repaired.len = helo_client_literal(&facts->client, literal);
-	out->repaired.steps = 1u << HELO_STEP_CLIENT_LITERAL;
-	memcpy(out->repaired.name, literal, out->repaired.len);
+	if (!judged.valid)
+		stand_in(facts, out);
 }
 
 /* The action into the verdict, with what it says or changes. */
@@ -63,6 +70,12 @@ act(const struct then *then, const struct policy_rule_id *rule,
 	out->rule = *rule;
 	out->starttls = then->starttls;
 	out->reset = then->reset;
+	out->delay_ms = then->delay_ms;
+	out->ban_s = then->ban_s;
+	out->quiet = then->quiet;
+	out->at = then->at;
+	if (then->at != POLICY_AT_ONCE)
+		stand_in(facts, out);
 	switch (then->action) {
 	case POLICY_REJECT:
 	case POLICY_TEMPFAIL:
@@ -89,45 +102,143 @@ remember(const struct rule *rule, struct policy_verdict *out)
 		out->continued[out->continued_count++] = rule->id;
 }
 
+/* What the rules of a stage came to. */
+struct search {
+	const struct rule *decides; /* NULL: none */
+	const struct rule *watched; /* the first that would have decided */
+	const struct rule *stuck;   /* DNS or a pattern failed: a tempfail */
+	enum policy_outcome outcome;
+};
+
+static bool
+is_expired(const struct rule *rule, const struct policy_facts *facts)
+{
+	return rule->expires_s != 0 && facts->wall_s >= rule->expires_s;
+}
+
+/* FNV-1a over reference and rule: the same session gets the same answer, and
+ * two rules draw apart. */
+static bool
+is_sampled(const struct rule *rule, const struct policy_facts *facts)
+{
+	uint32_t hash = 2166136261u;
+
+	if (rule->sample >= 100)
+		return true;
+	for (size_t i = 0; i < facts->ref.len; i++)
+		hash = (hash ^ (unsigned char)facts->ref.ptr[i]) * 16777619u;
+	for (size_t i = 0; i < rule->id.name.len; i++)
+		hash = (hash ^ (unsigned char)rule->id.name.ptr[i]) * 16777619u;
+	hash ^= hash >> 15;
+	return hash % 100 < rule->sample;
+}
+
+/* A rule that matched.  True: it decides. */
+static bool
+take(const struct rule *rule, const struct policy_facts *facts,
+    struct search *search, struct policy_verdict *out)
+{
+	if (rule->then.goes_on) {
+		remember(rule, out);
+		return false;
+	}
+	if (rule->monitor || !is_sampled(rule, facts)) {
+		if (search->watched == NULL)
+			search->watched = rule;
+		return false;
+	}
+	search->decides = rule;
+	return true;
+}
+
+/* One rule.  True: the search is over. */
+static bool
+try_rule(const struct rule *rule, enum truth truth,
+    const struct policy_facts *facts, struct search *search,
+    const struct condition *because, struct policy_verdict *out)
+{
+	switch (truth) {
+	case TRUTH_NO:
+		return false;
+	case TRUTH_YES:
+		/* While earlier rules wait for DNS, this one only ends the
+		 * list of those that may yet be asked about. */
+		return search->outcome == POLICY_PENDING
+			   ? !rule->then.goes_on && !rule->monitor
+			   : take(rule, facts, search, out);
+	case TRUTH_PENDING:
+		search->outcome = POLICY_PENDING;
+		return false;
+	case TRUTH_UNKNOWN:
+		if (rule->then.goes_on || search->outcome == POLICY_PENDING)
+			return false;
+		search->outcome = POLICY_UNKNOWN;
+		out->unknown_fact =
+		    because == NULL ? "any" : fact_name(because->fact);
+		return true;
+	case TRUTH_TEMPERROR:
+		if (!rule->tempfails)
+			return false;
+		break;
+	case TRUTH_ERROR:
+		break;
+	}
+	if (search->outcome == POLICY_PENDING)
+		return true;
+	search->stuck = rule;
+	return true;
+}
+
+static bool
+waits_for_ptr(const struct then *then, const struct policy_facts *facts)
+{
+	return then->uses_ptr && facts->lookup != NULL &&
+	       lookup_get(facts->lookup, LOOKUP_CLIENT_PTR)->state ==
+		   LOOKUP_PENDING;
+}
+
 /* The first rule that decides; rules that only log are noted on the way.
- * *watched is the first rule in monitor mode that would have decided. */
-static const struct rule *
-first_match(const struct policy *policy, enum policy_stage stage,
-    const struct policy_facts *facts, struct policy_verdict *out,
-    const struct rule **watched, policy_trace_fn *trace, void *arg)
+ * Where a rule needs answers of DNS the later ones are tried all the same, so
+ * that all that can be asked is asked at once. */
+static void
+search_stage(const struct policy *policy, enum policy_stage stage,
+    const struct policy_facts *facts, struct search *search,
+    struct policy_verdict *out, policy_trace_fn *trace, void *arg)
 {
 	const struct rules *rules = &policy->rules[stage];
 
 	for (unsigned i = 0; i < rules->count; i++) {
 		const struct rule *rule = &rules->items[i];
-		const struct condition *failed;
-		bool matched = policy_matches(&rule->when, facts, &failed);
-		if (trace != NULL)
-			trace(rule, matched, failed, arg);
-		if (!matched)
+		const struct condition *because;
+		if (is_expired(rule, facts))
 			continue;
-		if (rule->then.goes_on) {
-			remember(rule, out);
-		} else if (rule->monitor) {
-			if (*watched == NULL)
-				*watched = rule;
-		} else {
-			return rule;
-		}
+		enum truth truth = policy_matches(&rule->when, facts, &because);
+		if (truth == TRUTH_YES && waits_for_ptr(&rule->then, facts))
+			truth = TRUTH_PENDING;
+		if (trace != NULL)
+			trace(rule, truth, because, arg);
+		if (try_rule(rule, truth, facts, search, because, out))
+			return;
 	}
-	return NULL;
 }
 
 static void
 decide_by(const struct policy *policy, enum policy_stage stage,
-    const struct policy_facts *facts, const struct rule *rule,
+    const struct policy_facts *facts, const struct search *search,
     struct policy_verdict *out)
 {
 	static const struct then passes = {.action = POLICY_ACCEPT};
+	static const struct then waits = {.action = POLICY_TEMPFAIL,
+	    .code = 451,
+	    .status = {"4.4.3", 5},
+	    .text = {"the gate cannot decide now, try again later", 43}};
 	static const struct policy_rule_id none;
+	const struct rule *rule = search->decides;
 
-	out->by_default = rule == NULL;
-	if (rule != NULL)
+	out->by_default = rule == NULL && search->stuck == NULL;
+	if (search->stuck != NULL)
+		act(&waits, &search->stuck->id, stage, facts, out);
+	else if (rule != NULL)
 		act(&rule->then, &rule->id, stage, facts, out);
 	else if (stage == POLICY_STAGE_HELO)
 		act(&policy->otherwise, &none, stage, facts, out);
@@ -135,32 +246,45 @@ decide_by(const struct policy *policy, enum policy_stage stage,
 		act(&passes, &none, stage, facts, out);
 }
 
+static void
+suspend(struct policy_verdict *out)
+{
+	out->action = POLICY_ACCEPT;
+	out->starttls = POLICY_STARTTLS_UNSAID;
+	out->delay_ms = out->ban_s = 0;
+	out->quiet = false;
+	out->at = POLICY_AT_ONCE;
+}
+
 enum policy_outcome
 policy_decide_traced(const struct policy *policy, enum policy_stage stage,
     const struct policy_facts *facts, struct policy_verdict *out,
     policy_trace_fn *trace, void *arg)
 {
-	const struct rule *watched = NULL;
+	struct search search = {.outcome = POLICY_DECIDED};
 
 	out->continued_count = 0;
 	out->reply_len = 0;
-	out->delay_ms = out->ban_s = 0;
-	out->quiet = false;
-	out->at = POLICY_AT_ONCE;
-	out->unknown_fact = NULL;
 	out->repaired.steps = 0;
 	out->repaired.len = 0;
-	const struct rule *rule =
-	    first_match(policy, stage, facts, out, &watched, trace, arg);
-	decide_by(policy, stage, facts, rule, out);
+	out->unknown_fact = NULL;
+	search_stage(policy, stage, facts, &search, out, trace, arg);
+	/* A name that the server refuses is mended at once, without asking. */
+	if (stage == POLICY_STAGE_HELO &&
+	    (waits_for_ptr(&policy->refusal, facts) ||
+		(search.decides == NULL && search.stuck == NULL &&
+		    waits_for_ptr(&policy->otherwise, facts))))
+		search.outcome = POLICY_PENDING;
+	if (search.outcome != POLICY_DECIDED)
+		return search.outcome;
+	decide_by(policy, stage, facts, &search, out);
 	out->would = out->action;
 	out->would_rule = out->rule;
 	if (policy->monitor) {
-		out->action = POLICY_ACCEPT;
-		out->starttls = POLICY_STARTTLS_UNSAID;
-	} else if (watched != NULL) {
-		out->would = watched->then.action;
-		out->would_rule = watched->id;
+		suspend(out);
+	} else if (search.watched != NULL) {
+		out->would = search.watched->then.action;
+		out->would_rule = search.watched->id;
 	}
 	return POLICY_DECIDED;
 }
@@ -188,8 +312,8 @@ policy_server_refusal_candidate(const struct policy *policy,
 	for (unsigned count = 1; count <= policy->refusal.repair.count;
 	     count++) {
 		steps.count = count;
-		helo_repair_apply(
-		    &steps, facts->helo, &facts->client, SLICE(""), out);
+		helo_repair_apply(&steps, facts->helo, &facts->client,
+		    policy_ptr(facts), out);
 		/* The last step of all is also tried by force: the name was
 		 * valid by our measure and refused all the same. */
 		struct slice name = slice_of(out->name, out->len);
@@ -256,24 +380,4 @@ policy_fact_bit(struct slice name)
 	int fact = fact_find(name);
 
 	return fact == -1 ? 0 : UINT64_C(1) << fact;
-}
-
-enum policy_permit
-policy_command(const struct policy *policy, struct slice verb,
-    const struct policy_facts *facts, struct policy_reply *reply)
-{
-	(void)policy;
-	(void)verb;
-	(void)facts;
-	(void)reply;
-	return POLICY_PERMIT;
-}
-
-void
-policy_limits(const struct policy *policy, const struct policy_facts *facts,
-    struct policy_limits *out)
-{
-	(void)policy;
-	(void)facts;
-	*out = (struct policy_limits){.errors = 20};
 }

@@ -3,6 +3,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include "base/log.h"
 #include "policy/policy_private.h"
 
 #include <errno.h>
@@ -10,7 +11,6 @@
 #include <stdlib.h>
 
 enum {
-	PATH_LENGTH_MAX = 4096,
 	FILE_ERRORS_MAX = 20
 };
 
@@ -51,22 +51,6 @@ read_inline(const struct reader *reader, const struct yaml_node *node,
 			    "`%.*s` is no %s",
 			    SLICE_FMT(slice_head(items[i]->text, 80)),
 			    kind_of(list));
-}
-
-/* Relative to the folder of the policy. */
-static void
-resolve(
-    const struct reader *reader, struct slice name, char out[PATH_LENGTH_MAX])
-{
-	struct slice base = yaml_name(reader->file);
-	size_t len = base.len;
-
-	while (len > 0 && base.ptr[len - 1] != '/')
-		len--;
-	if (name.len > 0 && name.ptr[0] == '/')
-		len = 0;
-	snprintf(out, PATH_LENGTH_MAX, "%.*s%.*s", (int)len, base.ptr,
-	    SLICE_FMT(name));
 }
 
 static struct slice
@@ -116,7 +100,7 @@ static void
 read_list_file(const struct reader *reader, const struct yaml_node *node,
     struct policy_list *list)
 {
-	char path[PATH_LENGTH_MAX];
+	char path[PATH_MAX];
 	FILE *file;
 
 	if (node->kind != YAML_SCALAR) {
@@ -124,7 +108,7 @@ read_list_file(const struct reader *reader, const struct yaml_node *node,
 		    "a list's file must be one path");
 		return;
 	}
-	resolve(reader, node->text, path);
+	reader_path(reader, node->text, path);
 	file = fopen(path, "re");
 	if (file == NULL) {
 		reader_error(reader, "P031", node, NULL,
@@ -167,24 +151,46 @@ read_list(const struct reader *reader, const struct yaml_node *node,
 		address_list_seal(list->addresses);
 }
 
+static void
+check_list_name(const struct policy *policy, const struct reader *reader,
+    const struct yaml_node *key)
+{
+	if (slice_find(key->text, '.') != -1)
+		reader_error(reader, "P033", key, NULL,
+		    "a list's name has no dot: a word with a dot is a domain");
+	if (yaml_is(key, "none") || yaml_is(key, "temperror") ||
+	    yaml_is(key, "null") || yaml_is(key, "any"))
+		reader_error(reader, "P033", key, NULL,
+		    "`%.*s` means something else in a rule: another name",
+		    SLICE_FMT(key->text));
+	for (unsigned i = 0; i < policy->list_count; i++)
+		if (slice_eq(policy->lists[i]->name, key->text))
+			reader_error(reader, "P084", key, NULL,
+			    "a list is called `%.*s` already (%.*s line %u)",
+			    SLICE_FMT(slice_head(key->text, 64)),
+			    SLICE_FMT(yaml_name(policy->lists[i]->file)),
+			    policy->lists[i]->node->place.line);
+}
+
 void
 policy_read_lists(struct policy *policy, const struct reader *reader,
     const struct yaml_node *node)
 {
 	if (reader_map(reader, node, "`lists`") == NULL)
 		return;
-	policy->lists = policy_alloc(node->count, sizeof(struct policy_list));
+	policy->lists = realloc(policy->lists,
+	    (policy->list_count + node->count + 1) * sizeof(*policy->lists));
+	if (policy->lists == NULL)
+		log_fatal("no memory while reading a file");
 	for (unsigned i = 0; i < node->count; i++) {
-		struct policy_list *list = &policy->lists[policy->list_count];
-		list->name = node->keys[i]->text;
-		list->node = node->keys[i];
-		if (slice_find(list->name, '.') != -1)
-			reader_error(reader, "P033", node->keys[i], NULL,
-			    "a list's name has no dot: a word with a dot is "
-			    "a domain");
+		check_list_name(policy, reader, node->keys[i]);
 		if (reader_map(reader, node->items[i], "a list") == NULL)
 			continue;
-		policy->list_count++;
+		struct policy_list *list = policy_alloc(1, sizeof(*list));
+		policy->lists[policy->list_count++] = list;
+		list->name = node->keys[i]->text;
+		list->node = node->keys[i];
+		list->file = reader->file;
 		reader_check_keys(
 		    reader, node->items[i], SECTION_LIST, "a list");
 		read_list(reader, node->items[i], list);

@@ -6,10 +6,13 @@
 #ifndef POLICY_POLICY_PRIVATE_H
 #define POLICY_POLICY_PRIVATE_H
 
+#include "base/sha256.h"
 #include "policy/list.h"
 #include "policy/lookup.h"
 #include "policy/policy.h"
 #include "policy/yaml.h"
+
+#include <limits.h>
 
 /* --- keys ------------------------------------------------------------------------ */
 
@@ -18,6 +21,10 @@ enum policy_section {
 	SECTION_RULE,
 	SECTION_THEN,
 	SECTION_REPLY,
+	SECTION_MODIFIER,
+	SECTION_DROP,
+	SECTION_LIMIT,
+	SECTION_COMMAND,
 	SECTION_LIST,
 	SECTION_TEST,
 	SECTION_REFUSAL,
@@ -33,13 +40,16 @@ enum policy_section {
 
 /* A file that is being read, and where its complaints go. */
 struct reader {
-	const struct yaml_file *file;
+	struct yaml_file *file;
 	struct diag *diag;
 };
 
 /* Complains of keys that the section does not have, or has not yet. */
 void reader_check_keys(const struct reader *reader, const struct yaml_node *map,
     enum policy_section section, const char *where);
+/* The same with the keys of two sections. */
+void reader_check_two(const struct reader *reader, const struct yaml_node *map,
+    enum policy_section one, enum policy_section other, const char *where);
 /* Adds an error at a node. */
 #define reader_error(reader, code, node, hint, ...)                           \
 	yaml_complain((reader)->file, (reader)->diag, DIAG_ERROR, code, node, \
@@ -61,6 +71,9 @@ const struct yaml_node *reader_map(const struct reader *reader,
 struct yaml_node *const *reader_scalars(const struct reader *reader,
     const struct yaml_node *node, const char *what, struct yaml_node **one,
     unsigned *count);
+/* A path that a file names: relative to the folder of that file. */
+void reader_path(
+    const struct reader *reader, struct slice name, char out[PATH_MAX]);
 /* calloc that does not fail. */
 void *policy_alloc(size_t count, size_t size);
 
@@ -68,10 +81,17 @@ void *policy_alloc(size_t count, size_t size);
 
 enum fact_kind {
 	KIND_ADDRESS,
+	KIND_ADDRESSES, /* any of several, from DNS */
 	KIND_NUMBER,
 	KIND_WORD,
-	KIND_BOOL,
+	KIND_TEXT,
 	KIND_NAME,
+	KIND_NAMES, /* any of several, from DNS */
+	KIND_MAILBOX,
+	KIND_ZONE,
+	/* What follows is bits. */
+	KIND_BOOL,
+	KIND_LOOKUP, /* words of lookup_words */
 	KIND_FORM,
 	KIND_FLAW,
 	KIND_VERB,
@@ -90,12 +110,22 @@ enum fact_kind fact_kind(enum fact fact);
 enum policy_stage fact_stage(enum fact fact);
 /* -1: no such fact. */
 int fact_find(struct slice name);
+/* Its values are bits of a mask. */
+bool fact_is_bits(enum fact fact);
+/* What lookup.h calls it; -1: it is none of those, or has a zone. */
+int fact_lookup(enum fact fact);
+/* Whether DNS has to be asked for it. */
+bool fact_is_lookup(enum fact fact);
+/* The i-th word of a fact that is bits; NULL behind the last. */
+const char *fact_word(enum fact fact, unsigned i);
 
 struct policy_list {
 	struct slice name;
 	const struct yaml_node *node;
 	struct address_list *addresses; /* one of the two */
 	struct domain_list *domains;
+	const struct yaml_file *file;
+	uint8_t digest[SHA256_SIZE]; /* of the files it is read from */
 	bool used;
 };
 
@@ -103,21 +133,34 @@ enum value_kind {
 	VALUE_ADDRESS_LIST,
 	VALUE_DOMAIN_LIST,
 	VALUE_PREFIX,
-	VALUE_IS,    /* the same name or word */
+	VALUE_IS,    /* the same name, word or mailbox */
 	VALUE_UNDER, /* the name or one below it */
 	VALUE_GLOB,
-	VALUE_RANGE
+	VALUE_REGEX,
+	VALUE_RANGE,
+	VALUE_NONE, /* null, or `none` of what DNS gives */
+	VALUE_SAME_ORGANISATION,
+	VALUE_ZONE
 };
+
+struct regex;
 
 struct value {
 	enum value_kind kind;
+	const struct yaml_node *node;
+	struct slice text; /* IS, UNDER, GLOB, REGEX; ZONE: the zone */
 	union {
 		const struct policy_list *list;
 		struct prefix prefix;
-		struct slice text;
+		struct regex *regex; /* owned */
 		struct {
 			uint64_t low, high; /* both in it */
 		} range;
+		struct {
+			struct prefix *answers; /* owned; none: any */
+			unsigned count;
+			bool only_temperror; /* no answer matches */
+		} zone;
 	} as;
 };
 
@@ -125,9 +168,12 @@ struct value {
 struct condition {
 	enum fact fact;
 	bool negated;
-	uint64_t mask; /* of facts that are bits: any of these */
+	bool lookup;    /* fact_is_lookup */
+	bool temperror; /* `temperror` is among the values */
+	uint64_t mask;  /* of facts that are bits: any of these */
 	struct value *values;
 	unsigned count;
+	const struct yaml_node *key;
 };
 
 /* All of them. */
@@ -154,15 +200,24 @@ struct then {
 	struct helo_repair repair;
 	struct slice rewrite; /* a template */
 	enum policy_starttls starttls;
+	uint32_t delay_ms, ban_s;
+	bool quiet;
+	enum policy_at at;
+	bool uses_ptr; /* a template or step that needs client.ptr */
 };
 
 struct rule {
 	struct policy_rule_id id;
 	const struct yaml_node *node;
 	const struct yaml_node *when_node; /* NULL: always */
+	const struct yaml_file *file;
 	struct when when;
 	struct then then;
 	bool monitor;
+	unsigned sample;    /* percent of the sessions on which it acts */
+	uint64_t expires_s; /* since 1970, the end of its last day; 0: never */
+	bool tempfails;     /* on_temperror: tempfail */
+	bool allows_4_1_4;
 	bool tested;
 };
 
@@ -177,19 +232,55 @@ struct policy_test {
 	enum policy_stage stage;
 	struct addr client;
 	struct endpoint server;
-	struct slice listener, helo;
+	struct slice listener, helo, mail, rcpt, auth_user;
 	enum policy_verb verb;
-	bool tls, fallback;
-	int expect; /* enum policy_action */
+	bool tls, fallback, auth, utf8;
+	int64_t size;
+	uint64_t wall_s;
+	const struct yaml_node *given; /* NULL: DNS says nothing */
+	int expect;                    /* enum policy_action */
+	int at;                        /* enum policy_at, or -1: not said */
 	struct slice rule, as, reply;
 	bool has_as, has_reply;
 };
 
+/* An entry of `limits`; 0: it does not say. */
+struct limit {
+	struct when when;
+	unsigned errors, recipients, messages;
+	uint64_t size;
+};
+
+/* A verb of `commands`. */
+struct command_rule {
+	struct slice verb;
+	bool denied, needs_tls, needs_auth;
+};
+
+/* An entry of a stage that changes an included rule. */
+struct override {
+	struct override *next;
+	const struct yaml_node *map;
+	struct reader reader;
+	enum policy_stage stage;
+	struct slice name;
+	bool used;
+};
+
+/* A YAML file of the policy: itself, or one that it includes. */
+struct policy_file {
+	struct policy_file *next;
+	struct yaml_file *yaml;
+	char *path; /* of an included one, as realpath has it */
+};
+
 struct policy {
-	struct yaml_file *file;
+	struct policy_file *files; /* the first one is the policy itself */
+	struct yaml_file *file;    /* the same one */
 	bool monitor;
-	struct policy_list *lists;
+	struct policy_list **lists;
 	unsigned list_count;
+	struct override *overrides;
 	struct rules rules[POLICY_STAGE_COUNT];
 	struct then otherwise; /* `default` */
 	const struct yaml_node *default_node;
@@ -198,6 +289,10 @@ struct policy {
 	const struct yaml_node *refusal_node;
 	struct slice *allowed, *hidden; /* EHLO keywords */
 	unsigned allowed_count, hidden_count;
+	struct limit *limits;
+	unsigned limit_count;
+	struct command_rule *commands;
+	unsigned command_count;
 	struct policy_test *tests;
 	unsigned test_count;
 	char version[17];
@@ -208,6 +303,18 @@ void policy_read_lists(struct policy *policy, const struct reader *reader,
     const struct yaml_node *node);
 void policy_read_when(struct policy *policy, const struct reader *reader,
     const struct yaml_node *node, enum policy_stage stage, struct when *out);
+/* `limits` and `commands`. */
+void policy_read_limits(struct policy *policy, const struct reader *reader,
+    const struct yaml_node *node);
+void policy_read_commands(struct policy *policy, const struct reader *reader,
+    const struct yaml_node *node);
+/* The rules of a file; `included`: behind those that are there, and overrides
+ * of the files that include it hold. */
+void policy_read_rules(struct policy *policy, const struct reader *reader,
+    const struct yaml_node *root, bool included);
+/* Complains of overrides that changed nothing. */
+void policy_check_overrides(const struct policy *policy);
+void policy_free_rules(struct policy *policy);
 void policy_read_then(const struct reader *reader, const struct yaml_node *node,
     enum policy_stage stage, struct then *out);
 /* The steps of a `repair:`; false where there was a complaint. */
@@ -218,6 +325,19 @@ void policy_read_starttls(
 void policy_read_tests(struct policy *policy, const struct reader *reader,
     const struct yaml_node *node);
 void policy_free_when(struct when *when);
+void policy_free_limits(struct policy *policy);
+/* A test speaks of the rule; false: there is none. */
+bool policy_note_tested(struct policy *policy, struct slice rule);
+const char *policy_stage_name(enum policy_stage stage);
+
+/* --- regular expressions (PCRE2), anchored at both ends, without case -------- */
+
+/* NULL: `error` says why, and *offset where. */
+struct regex *regex_new(
+    struct slice pattern, char *error, size_t error_size, size_t *offset);
+void regex_free(struct regex **regex);
+/* 1 it matches, 0 it does not, -1 it took too much to find out. */
+int regex_match(const struct regex *regex, struct slice text);
 
 bool policy_match_glob(struct slice pattern, struct slice text);
 /* Whether the name is, or is below, the domain. */
@@ -225,18 +345,38 @@ bool policy_is_under(struct slice name, struct slice domain);
 
 /* --- decisions ------------------------------------------------------------------------ */
 
-/* Told of every rule that is tried; `failed` is the condition that did not
- * hold, NULL where the rule matched or `any` failed. */
-typedef void policy_trace_fn(const struct rule *rule, bool matched,
-    const struct condition *failed, void *arg);
+/* How a condition, a clause or a rule stands.  In a list of conditions that
+ * must all hold the first of NO, PENDING, UNKNOWN, ERROR, TEMPERROR decides;
+ * where one is enough the first of YES, PENDING, UNKNOWN, ERROR, TEMPERROR. */
+enum truth {
+	TRUTH_NO,
+	TRUTH_YES,
+	TRUTH_TEMPERROR, /* DNS cannot say now */
+	TRUTH_ERROR,     /* a regular expression took too much */
+	TRUTH_UNKNOWN,   /* a fact is not known, and will not be */
+	TRUTH_PENDING    /* answers of DNS are missing */
+};
+
+/* Told of every rule that is tried; `because` is the condition that decided
+ * against a match, NULL where the rule matched or `any` failed. */
+typedef void policy_trace_fn(const struct rule *rule, enum truth truth,
+    const struct condition *because, void *arg);
 
 enum policy_outcome policy_decide_traced(const struct policy *policy,
     enum policy_stage stage, const struct policy_facts *facts,
     struct policy_verdict *out, policy_trace_fn *trace, void *arg);
 
-/* Whether `when` holds; *failed as above. */
-bool policy_matches(const struct when *when, const struct policy_facts *facts,
-    const struct condition **failed);
+/* Whether `when` holds; *because as above. */
+enum truth policy_matches(const struct when *when,
+    const struct policy_facts *facts, const struct condition **because);
+enum truth policy_condition_holds(
+    const struct condition *condition, const struct policy_facts *facts);
+/* The value of a fact that is text, a number, bits. */
+struct slice policy_fact_text(enum fact fact, const struct policy_facts *facts);
+uint64_t policy_fact_number(enum fact fact, const struct policy_facts *facts);
+uint64_t policy_fact_bits(enum fact fact, const struct policy_facts *facts);
+/* What stands behind the last @; empty where there is none. */
+struct slice policy_mailbox_domain(struct slice mailbox);
 /* The value of a fact, for people. */
 void policy_show_fact(
     enum fact fact, const struct policy_facts *facts, struct buf *out);
@@ -253,5 +393,10 @@ size_t policy_expand(struct slice template, const struct policy_facts *facts,
  * not. */
 bool policy_template_is_known(struct slice template, struct slice *bad);
 bool policy_template_is_constant(struct slice template);
+/* Whether {client.ptr} is in it. */
+bool policy_template_has_ptr(struct slice template);
+/* The best confirmed reverse name of the client; empty where there is none,
+ * or none is known. */
+struct slice policy_ptr(const struct policy_facts *facts);
 
 #endif

@@ -14,9 +14,10 @@ enum {
 };
 
 static const char *const words[] = {
-    "{helo}", "{client}", "{server}", "{rule}", "{ref}"};
+    "{helo}", "{client}", "{client.ptr}", "{server}", "{rule}", "{ref}"};
 
 enum {
+	WORD_PTR = 2,
 	WORDS = sizeof(words) / sizeof(words[0])
 };
 
@@ -52,6 +53,28 @@ bool policy_template_is_constant(struct slice template)
 	return slice_find(template, '{') == -1;
 }
 
+bool policy_template_has_ptr(struct slice template)
+{
+	for (size_t i = 0; i < template.len; i++)
+		if (template.ptr[i] == '{' &&
+		    word_at(slice_from(template, i)) == WORD_PTR)
+			return true;
+	return false;
+}
+
+struct slice
+policy_ptr(const struct policy_facts *facts)
+{
+	const struct lookup_value *value;
+
+	if (facts->lookup == NULL)
+		return SLICE("");
+	value = lookup_get(facts->lookup, LOOKUP_CLIENT_PTR);
+	return value->state == LOOKUP_KNOWN && value->name_count > 0
+		   ? value->names[0]
+		   : SLICE("");
+}
+
 static struct slice
 value_of(int word, const struct policy_facts *facts,
     const struct policy_rule_id *rule, char text[ADDR_TEXT])
@@ -61,9 +84,11 @@ value_of(int word, const struct policy_facts *facts,
 		return facts->helo;
 	case 1:
 		return slice_str(addr_format(&facts->client, text));
-	case 2:
-		return slice_str(addr_format(&facts->server.addr, text));
+	case WORD_PTR:
+		return policy_ptr(facts);
 	case 3:
+		return slice_str(addr_format(&facts->server.addr, text));
+	case 4:
 		return rule->name;
 	default:
 		return facts->ref;
@@ -157,6 +182,13 @@ say_default(const struct then *then, enum policy_stage stage,
 		snprintf(out->text, sizeof(out->text),
 		    reject ? "the policy of this gate refuses the connection"
 			   : "not now, try again later");
+	} else if (stage != POLICY_STAGE_HELO) {
+		out->code = reject ? 550 : 450;
+		out->status = reject ? "5.7.1" : "4.7.1";
+		snprintf(out->text, sizeof(out->text), "%s %s",
+		    stage == POLICY_STAGE_MAIL ? "sender" : "recipient",
+		    reject ? "refused by the policy of this gate"
+			   : "not taken now, try again later");
 	} else if (reject) {
 		say_reject(facts, out);
 	} else {

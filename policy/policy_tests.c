@@ -1,10 +1,8 @@
 /*
- * The tests that a policy file brings along, and the explanation of a
- * decision.
+ * The tests that a policy file brings along.
  *
  * SPDX-License-Identifier: MIT
  */
-#include "base/json.h"
 #include "base/log.h"
 #include "policy/policy_check.h"
 #include "policy/policy_private.h"
@@ -51,9 +49,8 @@ read_addresses(const struct reader *reader, const struct yaml_node *map,
 		    "`server` must be ADDRESS:PORT");
 }
 
-static void
-check_rule_name(struct policy *policy, const struct reader *reader,
-    const struct yaml_node *map, struct slice name)
+bool
+policy_note_tested(struct policy *policy, struct slice name)
 {
 	for (unsigned stage = 0; stage < POLICY_STAGE_COUNT; stage++) {
 		struct rules *rules = &policy->rules[stage];
@@ -61,11 +58,29 @@ check_rule_name(struct policy *policy, const struct reader *reader,
 			if (!slice_eq(rules->items[i].id.name, name))
 				continue;
 			rules->items[i].tested = true;
-			return;
+			return true;
 		}
 	}
-	reader_error(reader, "P072", yaml_get(map, "rule"), NULL,
-	    "there is no rule `%.*s`", SLICE_FMT(slice_head(name, 64)));
+	return false;
+}
+
+/* The stage by the keys that are there, unless it is said. */
+static enum policy_stage
+stage_of(const struct reader *reader, const struct yaml_node *map)
+{
+	static const char *const stages[] = {"connect", "helo", "mail", "rcpt"};
+	const struct yaml_node *stage = yaml_get(map, "stage");
+
+	if (stage != NULL) {
+		int at = reader_word(reader, stage, "`stage`", stages, 4);
+		return at == -1 ? POLICY_STAGE_HELO : (enum policy_stage)at;
+	}
+	if (yaml_get(map, "rcpt") != NULL)
+		return POLICY_STAGE_RCPT;
+	if (yaml_get(map, "mail") != NULL)
+		return POLICY_STAGE_MAIL;
+	return yaml_get(map, "helo") != NULL ? POLICY_STAGE_HELO
+					     : POLICY_STAGE_CONNECT;
 }
 
 static void
@@ -73,25 +88,88 @@ read_words(const struct reader *reader, const struct yaml_node *map,
     struct policy_test *out)
 {
 	static const char *const verbs[] = {"helo", "ehlo"};
-	static const char *const stages[] = {"connect", "helo"};
+	static const char *const moments[] = {"mail", "rcpt"};
 	const struct yaml_node *verb = yaml_get(map, "verb");
-	const struct yaml_node *stage = yaml_get(map, "stage");
 	const struct yaml_node *expect = yaml_get(map, "expect");
+	const struct yaml_node *at = yaml_get(map, "at");
 
 	out->verb = POLICY_VERB_EHLO;
 	if (verb != NULL && reader_word(reader, verb, "`verb`", verbs, 2) == 0)
 		out->verb = POLICY_VERB_HELO;
-	if (stage != NULL)
-		out->stage =
-		    reader_word(reader, stage, "`stage`", stages, 2) == 0
-			? POLICY_STAGE_CONNECT
-			: POLICY_STAGE_HELO;
 	if (expect == NULL)
 		reader_error(
 		    reader, "P073", map, NULL, "a test needs `expect`");
 	else
 		out->expect =
 		    reader_word(reader, expect, "`expect`", expectations, 8);
+	out->at = -1;
+	if (at != NULL)
+		out->at = reader_word(reader, at, "`at`", moments, 2) == 0
+			      ? POLICY_AT_MAIL
+			      : POLICY_AT_RCPT;
+}
+
+static void
+read_envelope(const struct reader *reader, const struct yaml_node *map,
+    struct policy_test *out)
+{
+	const struct yaml_node *mail = yaml_get(map, "mail");
+	const struct yaml_node *size = yaml_get(map, "size");
+	const struct yaml_node *auth = yaml_get(map, "auth");
+	const struct yaml_node *date = yaml_get(map, "date");
+	uint64_t octets;
+
+	if (mail != NULL && !yaml_is_null(mail))
+		read_text(reader, map, "mail", &out->mail);
+	read_text(reader, map, "rcpt", &out->rcpt);
+	out->size = -1;
+	if (size != NULL && yaml_size(size, &octets))
+		out->size = (int64_t)octets;
+	else if (size != NULL)
+		reader_error(reader, "P037", size, NULL,
+		    "`size` takes a number of octets");
+	if (auth != NULL && !yaml_bool(auth, &out->auth))
+		out->auth = read_text(reader, map, "auth", &out->auth_user);
+	if (date != NULL && !policy_read_day(date, &out->wall_s))
+		reader_error(reader, "P018", date, NULL,
+		    "`date` takes a day, YYYY-MM-DD");
+}
+
+/* Tried on a lookup that nobody keeps. */
+static void
+read_given(const struct reader *reader, const struct yaml_node *map,
+    struct policy_test *out)
+{
+	const struct yaml_node *given = yaml_get(map, "given");
+	const struct lookup_subject subject = {.client = out->client};
+	struct lookup *scratch;
+
+	if (given == NULL || reader_map(reader, given, "`given`") == NULL)
+		return;
+	scratch = lookup_new(&subject, NULL);
+	for (unsigned i = 0; scratch != NULL && i < given->count; i++) {
+		const char *wrong =
+		    policy_give(scratch, given->keys[i]->text, given->items[i]);
+		if (wrong != NULL)
+			reader_error(reader, "P075", given->keys[i], NULL,
+			    "`%.*s`: %s",
+			    SLICE_FMT(slice_head(given->keys[i]->text, 64)),
+			    wrong);
+	}
+	lookup_free(&scratch);
+	out->given = given;
+}
+
+static void
+read_flag(const struct reader *reader, const struct yaml_node *map,
+    const char *key, bool *out)
+{
+	const struct yaml_node *node = yaml_get(map, key);
+	char what[32];
+
+	snprintf(what, sizeof(what), "`%s`", key);
+	if (node != NULL)
+		reader_bool(reader, node, what, out);
 }
 
 static void
@@ -102,21 +180,23 @@ read_test(struct policy *policy, const struct reader *reader,
 		return;
 	reader_check_keys(reader, map, SECTION_TEST, "a test");
 	out->node = map;
-	out->stage = yaml_get(map, "helo") == NULL ? POLICY_STAGE_CONNECT
-						   : POLICY_STAGE_HELO;
+	out->stage = stage_of(reader, map);
 	read_addresses(reader, map, out);
 	read_words(reader, map, out);
+	read_envelope(reader, map, out);
 	read_text(reader, map, "listener", &out->listener);
 	read_text(reader, map, "helo", &out->helo);
 	out->has_as = read_text(reader, map, "as", &out->as);
 	out->has_reply = read_text(reader, map, "reply", &out->reply);
-	if (read_text(reader, map, "rule", &out->rule))
-		check_rule_name(policy, reader, map, out->rule);
-	if (yaml_get(map, "tls") != NULL)
-		reader_bool(reader, yaml_get(map, "tls"), "`tls`", &out->tls);
-	if (yaml_get(map, "fallback") != NULL)
-		reader_bool(reader, yaml_get(map, "fallback"), "`fallback`",
-		    &out->fallback);
+	if (read_text(reader, map, "rule", &out->rule) &&
+	    !policy_note_tested(policy, out->rule))
+		reader_error(reader, "P072", yaml_get(map, "rule"), NULL,
+		    "there is no rule `%.*s`",
+		    SLICE_FMT(slice_head(out->rule, 64)));
+	read_flag(reader, map, "tls", &out->tls);
+	read_flag(reader, map, "fallback", &out->fallback);
+	read_flag(reader, map, "utf8", &out->utf8);
+	read_given(reader, map, out);
 }
 
 void
@@ -162,6 +242,14 @@ forwarded(const struct policy_test *test, const struct policy_verdict *verdict)
 	return test->helo;
 }
 
+static const char *
+moment_name(int at)
+{
+	static const char *const names[] = {"at once", "mail", "rcpt"};
+
+	return names[at];
+}
+
 static bool
 agrees(const struct policy_test *test, const struct policy_verdict *verdict,
     struct buf *out)
@@ -176,6 +264,10 @@ agrees(const struct policy_test *test, const struct policy_verdict *verdict,
 	if (!slice_eq(verdict->would_rule.name, test->rule))
 		return differ(
 		    out, "the rule", verdict->would_rule.name, test->rule);
+	if (test->at != -1 && (int)verdict->at != test->at)
+		return differ(out, "the moment",
+		    slice_str(moment_name((int)verdict->at)),
+		    slice_str(moment_name(test->at)));
 	if (test->has_as && !slice_eq(forwarded(test, verdict), test->as))
 		return differ(
 		    out, "the name", forwarded(test, verdict), test->as);
@@ -185,114 +277,71 @@ agrees(const struct policy_test *test, const struct policy_verdict *verdict,
 	return true;
 }
 
+/* What DNS says is what is given, and nothing else is known. */
+static struct lookup *
+lookup_of(const struct policy_test *test, const struct helo *judged)
+{
+	const struct lookup_subject subject = {.client = test->client,
+	    .helo = test->helo,
+	    .judged = test->stage == POLICY_STAGE_CONNECT ? NULL : judged};
+	struct lookup *lookup = lookup_new(&subject, NULL);
+
+	if (lookup == NULL)
+		log_fatal("no memory for a test");
+	for (unsigned i = 0; test->given != NULL && i < test->given->count; i++)
+		policy_give(
+		    lookup, test->given->keys[i]->text, test->given->items[i]);
+	return lookup;
+}
+
+static bool
+run_test(const struct policy *policy, const struct policy_test *test,
+    const struct policy_facts *facts, struct buf *out)
+{
+	struct policy_verdict verdict;
+	enum policy_outcome outcome =
+	    policy_decide(policy, test->stage, facts, &verdict);
+
+	if (outcome == POLICY_DECIDED)
+		return agrees(test, &verdict, out);
+	buf_printf(out,
+	    "a rule asks for `%s`, which the test does not give: add `given: "
+	    "{%s: ...}`\n",
+	    verdict.unknown_fact, verdict.unknown_fact);
+	return false;
+}
+
 bool
 policy_test_run(const struct policy *policy, unsigned i, struct buf *out)
 {
 	const struct policy_test *test = &policy->tests[i];
-	struct policy_facts facts = {.client = test->client,
-	    .server = test->server,
-	    .listener = test->listener,
-	    .tls = test->tls,
-	    .verb = test->verb,
-	    .helo = test->helo,
-	    .fallback = test->fallback,
-	    .ref = SLICE("0000000000000000")};
-	struct policy_verdict verdict;
 	struct helo judged;
 	size_t mark = buf_len(out);
 
 	helo_analyse(test->helo, &test->client, &judged);
-	if (test->stage == POLICY_STAGE_HELO)
-		facts.judged = &judged;
-	policy_decide(policy, test->stage, &facts, &verdict);
+	struct lookup *lookup = lookup_of(test, &judged);
+	struct policy_facts facts = {.client = test->client,
+	    .server = test->server,
+	    .listener = test->listener,
+	    .tls = test->tls,
+	    .auth = test->auth,
+	    .auth_user = test->auth_user,
+	    .verb = test->verb,
+	    .helo = test->helo,
+	    .judged = test->stage == POLICY_STAGE_CONNECT ? NULL : &judged,
+	    .fallback = test->fallback,
+	    .mail_from = test->mail,
+	    .mail_size = test->size,
+	    .mail_utf8 = test->utf8,
+	    .rcpt_to = test->rcpt,
+	    .lookup = lookup,
+	    .wall_s = test->wall_s,
+	    .ref = SLICE("0000000000000000")};
 	buf_printf(out, "%.*s:%u: ", SLICE_FMT(yaml_name(policy->file)),
 	    test->node->place.line);
-	if (!agrees(test, &verdict, out))
-		return false;
-	buf_truncate(out, mark);
-	return true;
-}
-
-/* --- explain ---------------------------------------------------------------------------- */
-
-struct explanation {
-	const struct policy_facts *facts;
-	struct json *json; /* NULL: text */
-	struct buf *out;
-};
-
-static void
-explain_text(const struct explanation *to, const struct rule *rule,
-    bool matched, const struct condition *failed)
-{
-	char shown[300];
-	struct buf value;
-
-	buf_printf(to->out, "  %-24.*s line %-4u ",
-	    SLICE_FMT(slice_head(rule->id.name, 64)), rule->id.line);
-	if (matched) {
-		buf_printf(to->out, "MATCH  %s%s\n",
-		    rule->then.goes_on ? "continue"
-				       : policy_action_name(rule->then.action),
-		    rule->monitor ? " (monitor: logged only)" : "");
-		return;
-	}
-	if (failed == NULL) {
-		buf_append_str(to->out, "no     nothing under `any` holds\n");
-		return;
-	}
-	buf_init(&value, 1024);
-	policy_show_fact(failed->fact, to->facts, &value);
-	log_quote(buf_slice(&value), shown, sizeof(shown));
-	buf_fini(&value);
-	buf_printf(to->out, "no     %s is %s%s\n", fact_name(failed->fact),
-	    shown, failed->negated ? ", which `not` excludes" : "");
-}
-
-static void
-explain_json(const struct explanation *to, const struct rule *rule,
-    bool matched, const struct condition *failed)
-{
-	struct buf value;
-
-	json_object_open(to->json, NULL);
-	json_bytes(to->json, "rule", rule->id.name);
-	json_u64(to->json, "line", rule->id.line);
-	json_bool(to->json, "matched", matched);
-	if (!matched && failed != NULL) {
-		buf_init(&value, 1024);
-		policy_show_fact(failed->fact, to->facts, &value);
-		json_str(to->json, "failed", fact_name(failed->fact));
-		json_bytes(to->json, "value", buf_slice(&value));
-		buf_fini(&value);
-	}
-	json_object_close(to->json);
-}
-
-static void
-on_rule(const struct rule *rule, bool matched, const struct condition *failed,
-    void *arg)
-{
-	const struct explanation *to = arg;
-
-	if (to->json != NULL)
-		explain_json(to, rule, matched, failed);
-	else
-		explain_text(to, rule, matched, failed);
-}
-
-void
-policy_explain(const struct policy *policy, enum policy_stage stage,
-    const struct policy_facts *facts, bool as_json,
-    struct policy_verdict *verdict, struct buf *out)
-{
-	struct json json;
-	struct explanation to = {facts, as_json ? &json : NULL, out};
-
-	json_init(&json, out);
-	if (as_json)
-		json_array_open(&json, NULL);
-	policy_decide_traced(policy, stage, facts, verdict, on_rule, &to);
-	if (as_json)
-		json_array_close(&json);
+	bool good = run_test(policy, test, &facts, out);
+	if (good)
+		buf_truncate(out, mark);
+	lookup_free(&lookup);
+	return good;
 }

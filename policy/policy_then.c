@@ -27,115 +27,6 @@ enum action_word {
 	WORDS
 };
 
-/* --- repairs ------------------------------------------------------------------- */
-
-static bool
-read_step(const struct reader *reader, const struct yaml_node *word,
-    const struct yaml_node *argument, struct helo_repair *out)
-{
-	const char *names[HELO_STEP_COUNT];
-	struct helo_repair_step step = {HELO_STEP_TRIM, SLICE("")};
-	struct helo judged;
-
-	for (unsigned i = 0; i < HELO_STEP_COUNT; i++)
-		names[i] = helo_step_name((enum helo_step)i);
-	int at = reader_word(
-	    reader, word, "a repair's step", names, HELO_STEP_COUNT);
-	if (at == -1)
-		return false;
-	step.step = (enum helo_step)at;
-	if (step.step == HELO_STEP_CLIENT_PTR) {
-		reader_error(reader, "P013", word, NULL,
-		    "the step `client_ptr` is not built in this version (it "
-		    "asks DNS)");
-		return false;
-	}
-	if (helo_step_takes_name(step.step) != (argument != NULL)) {
-		reader_error(reader, "P050", word, NULL,
-		    argument == NULL ? "`%s` takes a name: {%s: NAME}"
-				     : "`%s` takes no name",
-		    names[at], names[at]);
-		return false;
-	}
-	if (argument != NULL) {
-		helo_analyse(argument->text, NULL, &judged);
-		step.name = argument->text;
-		if (argument->kind != YAML_SCALAR || !judged.valid ||
-		    judged.form != HELO_FORM_DOMAIN) {
-			reader_error(reader, "P051", argument, NULL,
-			    "this must be a valid domain name");
-			return false;
-		}
-	}
-	out->steps[out->count++] = step;
-	return true;
-}
-
-bool
-policy_read_repair(const struct reader *reader, const struct yaml_node *node,
-    struct helo_repair *out)
-{
-	bool good = true;
-
-	out->count = 0;
-	if (node->kind == YAML_SCALAR && yaml_is(node, "all")) {
-		helo_repair_all(out);
-		return true;
-	}
-	if (node->kind != YAML_LIST || node->count == 0 ||
-	    node->count > HELO_REPAIR_MAX) {
-		reader_error(reader, "P052", node, NULL,
-		    "`repair` takes `all` or a list of 1 to %d steps",
-		    (int)HELO_REPAIR_MAX);
-		return false;
-	}
-	for (unsigned i = 0; i < node->count; i++) {
-		const struct yaml_node *item = node->items[i];
-		if (item->kind == YAML_SCALAR) {
-			good &= read_step(reader, item, NULL, out);
-		} else if (item->kind == YAML_MAP && item->count == 1) {
-			good &= read_step(
-			    reader, item->keys[0], item->items[0], out);
-		} else {
-			reader_error(reader, "P052", item, NULL,
-			    "a step is a word, or a word and a name: "
-			    "{append_domain: NAME}");
-			good = false;
-		}
-	}
-	return good;
-}
-
-void
-policy_read_starttls(
-    const struct reader *reader, const struct yaml_node *map, struct then *out)
-{
-	static const char *const words[] = {
-	    "pass", "hide", "uplift", "terminate"};
-	const struct yaml_node *node = yaml_get(map, "starttls");
-	const struct yaml_node *accept = yaml_get(map, "accept_downgrade");
-	bool accepted = false;
-
-	if (accept != NULL)
-		reader_bool(reader, accept, "`accept_downgrade`", &accepted);
-	if (node == NULL)
-		return;
-	int at = reader_word(reader, node, "`starttls`", words, 4);
-	if (at >= 2)
-		reader_error(reader, "P013", node, NULL,
-		    "`starttls: %s` is not built in this version; it can be "
-		    "pass or hide",
-		    words[at]);
-	if (at == 1 && !accepted)
-		reader_error(reader, "P053", node, NULL,
-		    "`starttls: hide` takes encryption from this client's "
-		    "mail: write `accept_downgrade: true` beside it if that "
-		    "is meant");
-	if (at == 0 || at == 1)
-		out->starttls =
-		    at == 0 ? POLICY_STARTTLS_PASS : POLICY_STARTTLS_HIDE;
-}
-
 /* --- replies -------------------------------------------------------------------- */
 
 static bool
@@ -214,8 +105,8 @@ read_template(const struct reader *reader, const struct yaml_node *node,
 	}
 	if (!policy_template_is_known(node->text, &bad)) {
 		reader_error(reader, "P057", node, NULL,
-		    "a template knows {helo}, {client}, {server}, {rule} and "
-		    "{ref}, not `%.*s`",
+		    "a template knows {helo}, {client}, {client.ptr}, "
+		    "{server}, {rule} and {ref}, not `%.*s`",
 		    SLICE_FMT(slice_head(bad, 40)));
 		return;
 	}
@@ -226,16 +117,10 @@ static void
 read_reply(const struct reader *reader, const struct yaml_node *node,
     enum policy_stage stage, struct then *out)
 {
-	const struct yaml_node *code, *status, *text;
+	const struct yaml_node *code = yaml_get(node, "code");
+	const struct yaml_node *status = yaml_get(node, "status");
+	const struct yaml_node *text = yaml_get(node, "text");
 
-	if (yaml_is_null(node))
-		return;
-	if (reader_map(reader, node, "a reply") == NULL)
-		return;
-	reader_check_keys(reader, node, SECTION_REPLY, "a reply");
-	code = yaml_get(node, "code");
-	status = yaml_get(node, "status");
-	text = yaml_get(node, "text");
 	out->bare = code == NULL && status == NULL && text == NULL;
 	if (code != NULL)
 		read_code(reader, code, stage, out);
@@ -263,36 +148,142 @@ read_rewrite(
 		    SLICE_FMT(slice_head(out->rewrite, 80)));
 }
 
-/* --- the action ---------------------------------------------------------------------- */
+/* --- modifiers ------------------------------------------------------------------- */
 
 static void
-read_options(const struct reader *reader, const struct yaml_node *value,
-    const char *key, const char *what, bool *out)
+read_time(const struct reader *reader, const struct yaml_node *map,
+    const char *key, uint64_t max_ms, uint64_t *out_ms)
 {
-	const char *known[] = {key};
-	static const char *const unbuilt[] = {"ban"};
+	const struct yaml_node *node = yaml_get(map, key);
+	uint64_t ms;
 
-	if (yaml_is_null(value))
+	if (node == NULL)
 		return;
-	if (reader_map(reader, value, what) == NULL)
-		return;
-	yaml_check_keys(
-	    reader->file, value, what, known, 1, unbuilt, 1, reader->diag);
-	if (yaml_get(value, key) != NULL)
-		reader_bool(reader, yaml_get(value, key), key, out);
+	if (*out_ms != 0)
+		reader_error(reader, "P065", node, NULL,
+		    "`%s` is said twice, in the action's map and beside it",
+		    key);
+	if (!yaml_duration(node, &ms) || ms < 1000 || ms > max_ms)
+		reader_error(reader, "P066", node, NULL,
+		    "`%s` takes a duration from 1s to %s, as in 30s", key,
+		    max_ms == 300000 ? "5m" : "30d");
+	else
+		*out_ms = ms;
+}
+
+static void
+read_at(const struct reader *reader, const struct yaml_node *node,
+    enum policy_stage stage, struct then *out)
+{
+	static const char *const words[] = {"mail", "rcpt"};
+	bool refuses =
+	    out->action == POLICY_REJECT || out->action == POLICY_TEMPFAIL;
+	int at = reader_word(reader, node, "`at`", words, 2);
+
+	if (!refuses || stage != POLICY_STAGE_HELO)
+		reader_error(reader, "P067", node, NULL,
+		    "`at` belongs to a reject or tempfail of a helo rule");
+	else if (at != -1)
+		out->at = at == 0 ? POLICY_AT_MAIL : POLICY_AT_RCPT;
+}
+
+/* What stands beside an action or in its own map. */
+static void
+read_modifiers(const struct reader *reader, const struct yaml_node *map,
+    enum policy_stage stage, struct then *out)
+{
+	const uint64_t delay_max = 300000, ban_max = UINT64_C(2592000000);
+	const struct yaml_node *quiet = yaml_get(map, "quiet");
+	const struct yaml_node *at = yaml_get(map, "at");
+	const struct yaml_node *ban = yaml_get(map, "ban");
+	uint64_t delay_ms = out->delay_ms, ban_ms = out->ban_s * UINT64_C(1000);
+
+	read_time(reader, map, "delay", delay_max, &delay_ms);
+	read_time(reader, map, "ban", ban_max, &ban_ms);
+	out->delay_ms = (uint32_t)delay_ms;
+	out->ban_s = (uint32_t)(ban_ms / 1000);
+	if (quiet != NULL)
+		reader_bool(reader, quiet, "`quiet`", &out->quiet);
+	if (at != NULL)
+		read_at(reader, at, stage, out);
+	if (ban != NULL &&
+	    (out->goes_on || (out->action != POLICY_REJECT &&
+				 out->action != POLICY_TEMPFAIL &&
+				 out->action != POLICY_DROP)))
+		reader_error(reader, "P068", ban, NULL,
+		    "`ban` belongs to reject, tempfail or drop");
+}
+
+/* --- the action ---------------------------------------------------------------------- */
+
+/* An action's own map: its keys of this section, and modifiers. */
+static bool
+check_action_map(const struct reader *reader, const struct yaml_node *map,
+    enum action_word word)
+{
+	static const enum policy_section sections[] = {
+	    SECTION_MODIFIER, SECTION_REPLY, SECTION_REPLY, SECTION_DROP};
+	char what[32];
+
+	snprintf(what, sizeof(what), "`%s`", actions[word]);
+	if (yaml_is_null(map) || reader_map(reader, map, what) == NULL)
+		return false;
+	reader_check_two(reader, map, sections[word], SECTION_MODIFIER, what);
+	return true;
 }
 
 static void
 read_accept(const struct reader *reader, const struct yaml_node *value,
-    struct then *out)
+    enum policy_stage stage, struct then *out)
 {
 	if (yaml_is_null(value))
 		return;
 	if (yaml_is(value, "session"))
 		out->action = POLICY_ACCEPT_SESSION;
-	else
+	else if (value->kind != YAML_MAP)
 		reader_error(reader, "P059", value, NULL,
 		    "`accept` stands alone, or is {accept: session}");
+	else if (check_action_map(reader, value, WORD_ACCEPT))
+		read_modifiers(reader, value, stage, out);
+}
+
+static void
+read_refusal(const struct reader *reader, const struct yaml_node *value,
+    enum action_word word, enum policy_stage stage, struct then *out)
+{
+	const struct yaml_node *reset = yaml_get(value, "reset");
+
+	if (!check_action_map(reader, value, word))
+		return;
+	if (word != WORD_DROP)
+		read_reply(reader, value, stage, out);
+	else if (reset != NULL)
+		reader_bool(reader, reset, "`reset`", &out->reset);
+	read_modifiers(reader, value, stage, out);
+}
+
+/* Whether the action can be taken there at all. */
+static bool
+belongs(const struct reader *reader, enum action_word word,
+    const struct yaml_node *node, const struct yaml_node *value,
+    enum policy_stage stage)
+{
+	if (word != WORD_REPAIR && word != WORD_REWRITE)
+		return true;
+	if (stage != POLICY_STAGE_HELO) {
+		reader_error(reader, "P060", node, NULL,
+		    stage == POLICY_STAGE_CONNECT
+			? "`%s` has no name to change at connect"
+			: "`%s` changes a name: it belongs to helo rules",
+		    actions[word]);
+		return false;
+	}
+	if (value == NULL)
+		reader_error(reader, "P061", node, NULL, "`%s` needs %s",
+		    actions[word],
+		    word == WORD_REPAIR ? "its steps: {repair: [...]}"
+					: "a template: {rewrite: \"...\"}");
+	return value != NULL;
 }
 
 static void
@@ -303,37 +294,34 @@ set_action(const struct reader *reader, enum action_word word,
 	static const enum policy_action means[WORDS] = {POLICY_ACCEPT,
 	    POLICY_REJECT, POLICY_TEMPFAIL, POLICY_DROP, POLICY_REPAIR,
 	    POLICY_REWRITE, POLICY_SPLICE, POLICY_ACCEPT};
-	bool changes_name = word == WORD_REPAIR || word == WORD_REWRITE;
 
 	out->action = means[word];
 	out->goes_on = word == WORD_CONTINUE;
-	if (changes_name && stage == POLICY_STAGE_CONNECT) {
-		reader_error(reader, "P060", node, NULL,
-		    "`%s` has no name to change at connect", actions[word]);
+	if (!belongs(reader, word, node, value, stage) || value == NULL)
 		return;
-	}
-	if (changes_name && value == NULL) {
-		reader_error(reader, "P061", node, NULL, "`%s` needs %s",
-		    actions[word],
-		    word == WORD_REPAIR ? "its steps: {repair: [...]}"
-					: "a template: {rewrite: \"...\"}");
-		return;
-	}
-	if (value == NULL)
-		return;
-	if (word == WORD_ACCEPT)
-		read_accept(reader, value, out);
-	else if (word == WORD_REJECT || word == WORD_TEMPFAIL)
-		read_reply(reader, value, stage, out);
-	else if (word == WORD_DROP)
-		read_options(reader, value, "reset", "`drop`", &out->reset);
-	else if (word == WORD_REPAIR)
+	switch (word) {
+	case WORD_ACCEPT:
+		read_accept(reader, value, stage, out);
+		break;
+	case WORD_REJECT:
+	case WORD_TEMPFAIL:
+	case WORD_DROP:
+		read_refusal(reader, value, word, stage, out);
+		break;
+	case WORD_REPAIR:
 		policy_read_repair(reader, value, &out->repair);
-	else if (word == WORD_REWRITE)
+		break;
+	case WORD_REWRITE:
 		read_rewrite(reader, value, out);
-	else if (!yaml_is_null(value))
-		reader_error(reader, "P059", value, NULL, "`%s` stands alone",
-		    actions[word]);
+		break;
+	case WORD_SPLICE:
+	case WORD_CONTINUE:
+	case WORDS:
+		if (!yaml_is_null(value))
+			reader_error(reader, "P059", value, NULL,
+			    "`%s` stands alone", actions[word]);
+		break;
+	}
 }
 
 static void
@@ -368,6 +356,20 @@ read_then_map(const struct reader *reader, const struct yaml_node *map,
 		reader_error(reader, "P064", yaml_get(map, "starttls"), NULL,
 		    "`starttls` belongs to an action that changes the name");
 	policy_read_starttls(reader, map, out);
+	read_modifiers(reader, map, stage, out);
+}
+
+/* Whether the verdict needs the client's reverse name. */
+static bool
+uses_ptr(const struct then *then)
+{
+	if (policy_template_has_ptr(then->text) ||
+	    policy_template_has_ptr(then->rewrite))
+		return true;
+	for (unsigned i = 0; i < then->repair.count; i++)
+		if (then->repair.steps[i].step == HELO_STEP_CLIENT_PTR)
+			return true;
+	return false;
 }
 
 void
@@ -377,10 +379,12 @@ policy_read_then(const struct reader *reader, const struct yaml_node *node,
 	*out = (struct then){.bare = true};
 	if (node->kind == YAML_MAP) {
 		read_then_map(reader, node, stage, out);
-		return;
+	} else {
+		int word =
+		    reader_word(reader, node, "the action", actions, WORDS);
+		if (word != -1)
+			set_action(reader, (enum action_word)word, node, NULL,
+			    stage, out);
 	}
-	int word = reader_word(reader, node, "the action", actions, WORDS);
-	if (word != -1)
-		set_action(
-		    reader, (enum action_word)word, node, NULL, stage, out);
+	out->uses_ptr = uses_ptr(out);
 }

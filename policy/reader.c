@@ -36,14 +36,28 @@ policy_alloc(size_t count, size_t size)
 }
 
 void
-reader_check_keys(const struct reader *reader, const struct yaml_node *map,
-    enum policy_section section, const char *where)
+reader_path(const struct reader *reader, struct slice name, char out[PATH_MAX])
+{
+	struct slice base = yaml_name(reader->file);
+	size_t len = base.len;
+
+	while (len > 0 && base.ptr[len - 1] != '/')
+		len--;
+	if (name.len > 0 && name.ptr[0] == '/')
+		len = 0;
+	snprintf(out, PATH_MAX, "%.*s%.*s", (int)len, base.ptr,
+	    SLICE_FMT(slice_head(name, PATH_MAX / 2)));
+}
+
+void
+reader_check_two(const struct reader *reader, const struct yaml_node *map,
+    enum policy_section one, enum policy_section other, const char *where)
 {
 	const char *known[SECTION_KEYS_MAX], *unbuilt[SECTION_KEYS_MAX];
 	unsigned known_count = 0, unbuilt_count = 0;
 
 	for (unsigned i = 0; i < KEYS; i++) {
-		if (keys[i].section != section)
+		if (keys[i].section != one && keys[i].section != other)
 			continue;
 		if (keys[i].built)
 			known[known_count++] = keys[i].name;
@@ -52,6 +66,13 @@ reader_check_keys(const struct reader *reader, const struct yaml_node *map,
 	}
 	yaml_check_keys(reader->file, map, where, known, known_count, unbuilt,
 	    unbuilt_count, reader->diag);
+}
+
+void
+reader_check_keys(const struct reader *reader, const struct yaml_node *map,
+    enum policy_section section, const char *where)
+{
+	reader_check_two(reader, map, section, section, where);
 }
 
 int
@@ -180,4 +201,68 @@ fact_find(struct slice name)
 		if (slice_eq(name, slice_str(facts[i].name)))
 			return (int)i;
 	return -1;
+}
+
+bool
+fact_is_bits(enum fact fact)
+{
+	return fact_kind(fact) >= KIND_BOOL;
+}
+
+/* What lookup.h calls a fact without a zone; -1: DNS has no part in it. */
+int
+fact_lookup(enum fact fact)
+{
+	for (int i = 0; i < LOOKUP_FACT_COUNT; i++)
+		if (strcmp(facts[fact].name,
+			lookup_fact_name((enum lookup_fact)i)) == 0)
+			return i;
+	return -1;
+}
+
+bool
+fact_is_lookup(enum fact fact)
+{
+	return fact_kind(fact) == KIND_ZONE || fact_lookup(fact) != -1;
+}
+
+const char *
+fact_word(enum fact fact, unsigned i)
+{
+	static const char *const verbs[] = {"helo", "ehlo", NULL};
+	static const char *const truths[] = {"false", "true", NULL};
+	static const char *const relations[] = {
+	    "client", "same_24", "private", "other", NULL};
+
+	switch (fact_kind(fact)) {
+	case KIND_BOOL:
+		return truths[i];
+	case KIND_VERB:
+		return verbs[i];
+	case KIND_RELATION:
+		return relations[i];
+	case KIND_LOOKUP:
+		return lookup_words((enum lookup_fact)fact_lookup(fact))[i];
+	case KIND_FORM:
+		return i < HELO_FORM_COUNT ? helo_form_name((enum helo_form)i)
+					   : NULL;
+	case KIND_FLAW:
+		return i < HELO_FLAW_COUNT ? helo_flaw_name((enum helo_flaw)i)
+					   : NULL;
+	case KIND_RECEIVER:
+		return i < HELO_RECEIVER_COUNT
+			   ? helo_receiver_name((enum helo_receiver)i)
+			   : NULL;
+	case KIND_ADDRESS:
+	case KIND_ADDRESSES:
+	case KIND_NUMBER:
+	case KIND_WORD:
+	case KIND_TEXT:
+	case KIND_NAME:
+	case KIND_NAMES:
+	case KIND_MAILBOX:
+	case KIND_ZONE:
+		break;
+	}
+	return NULL;
 }

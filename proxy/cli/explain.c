@@ -7,9 +7,9 @@
 #include "base/log.h"
 #include "cli/cli.h"
 #include "cli/common.h"
+#include "cli/request.h"
 #include "policy/policy_check.h"
 
-#include <getopt.h>
 #include <stdlib.h>
 
 enum {
@@ -18,37 +18,73 @@ enum {
 
 static const char help[] =
     "usage: ehlogate explain -p POLICY --client IP [--helo ARG] [--verb V]\n"
+    "                        [--mail ADDRESS [--size N] [--utf8]] [--rcpt "
+    "ADDRESS]\n"
     "                        [--server ADDRESS:PORT] [--listener NAME] "
     "[--tls]\n"
-    "                        [--fallback] [--json]\n"
+    "                        [--auth USER] [--fallback] [--date "
+    "YYYY-MM-DD]\n"
+    "                        [--given FACT=VALUE]... [--json]\n"
     "\n"
     "Tries every rule of the connect stage and, with --helo (C escapes are\n"
-    "read: \\001), of the helo stage; shows why each matched or did not, the\n"
-    "verdict, and the exact reply or forwarded line.\n"
+    "read: \\001), of the helo stage, with --mail and --rcpt of theirs; shows\n"
+    "why each matched or did not, the verdict, and the exact reply or "
+    "forwarded\nline.\n"
+    "\n"
+    "DNS is not asked.  --given says what it would answer: a word (--given\n"
+    "helo.dns=nxdomain), a name or address, a list "
+    "('client.ptr=[a.example]'),\n"
+    "`none`, `temperror`; of client.dnsbl and helo.rhsbl a zone that lists.\n"
     "\n"
     "Exit status: 0; 1 when the policy cannot be read; 2 bad usage.\n";
 
-struct request {
-	const char *policy;
-	struct policy_facts facts;
-	struct helo judged;
-	bool has_helo, has_client, json;
-	char *helo;
-};
+static const char *const stages[] = {"connect", "helo", "mail", "rcpt"};
 
-static const char *
-verb_name(const struct policy_facts *facts)
+static bool
+is_refusal(enum policy_action action)
 {
-	return facts->verb == POLICY_VERB_EHLO ? "EHLO" : "HELO";
+	return action == POLICY_REJECT || action == POLICY_TEMPFAIL ||
+	       action == POLICY_DROP;
+}
+
+static bool
+is_deferred(const struct policy_verdict *verdict)
+{
+	return verdict->at != POLICY_AT_ONCE && is_refusal(verdict->action);
+}
+
+/* The name that the server gets. */
+static struct slice
+forwarded_name(
+    const struct request *request, const struct policy_verdict *verdict)
+{
+	if (verdict->action == POLICY_REPAIR ||
+	    verdict->action == POLICY_REWRITE || is_deferred(verdict))
+		return slice_of(verdict->repaired.name, verdict->repaired.len);
+	return request->facts.helo;
+}
+
+static void
+print_modifiers(const struct policy_verdict *verdict)
+{
+	if (verdict->at != POLICY_AT_ONCE)
+		printf("  said     at %s; until then the server sees a "
+		       "stand-in\n",
+		    verdict->at == POLICY_AT_MAIL ? "MAIL" : "RCPT");
+	if (verdict->delay_ms > 0)
+		printf("  delay    %u s\n", verdict->delay_ms / 1000);
+	if (verdict->ban_s > 0)
+		printf("  ban      %u s\n", verdict->ban_s);
+	if (verdict->quiet)
+		printf("  quiet    no record\n");
 }
 
 /* What the client or the server gets to read. */
 static void
-print_outcome(const struct request *request, enum policy_stage stage,
+print_verdict(const struct request *request, enum policy_stage stage,
     const struct policy_verdict *verdict)
 {
 	char name[1100];
-	struct slice forwarded = request->facts.helo;
 
 	printf("  verdict  %s", policy_action_name(verdict->action));
 	if (verdict->by_default)
@@ -64,23 +100,22 @@ print_outcome(const struct request *request, enum policy_stage stage,
 	if (verdict->reply_len > 0 && verdict->action == verdict->would)
 		printf("  reply    %.*s\n", (int)verdict->reply_len,
 		    verdict->reply);
-	if (stage == POLICY_STAGE_CONNECT || verdict->action == POLICY_REJECT ||
-	    verdict->action == POLICY_TEMPFAIL ||
-	    verdict->action == POLICY_DROP)
-		return;
-	if (verdict->action == POLICY_REPAIR ||
-	    verdict->action == POLICY_REWRITE)
-		forwarded =
-		    slice_of(verdict->repaired.name, verdict->repaired.len);
-	printf("  forward  %s %s\n", verb_name(&request->facts),
-	    log_quote(forwarded, name, sizeof(name)));
+	print_modifiers(verdict);
+	if (stage == POLICY_STAGE_HELO &&
+	    (!is_refusal(verdict->action) || is_deferred(verdict)))
+		printf("  forward  %s %s\n",
+		    request->facts.verb == POLICY_VERB_EHLO ? "EHLO" : "HELO",
+		    log_quote(
+			forwarded_name(request, verdict), name, sizeof(name)));
 }
 
 /* Whether a session gets to the next stage after this verdict. */
 static bool
 goes_on(const struct policy_verdict *verdict)
 {
-	return verdict->action == POLICY_ACCEPT;
+	return verdict->action == POLICY_ACCEPT ||
+	       verdict->action == POLICY_REPAIR ||
+	       verdict->action == POLICY_REWRITE || is_deferred(verdict);
 }
 
 static bool
@@ -88,18 +123,50 @@ explain_text(const struct policy *policy, const struct request *request,
     enum policy_stage stage)
 {
 	struct policy_verdict verdict;
+	enum policy_outcome outcome;
 	struct buf out;
 
 	buf_init(&out, OUTPUT_MAX);
-	policy_explain(policy, stage, &request->facts, false, &verdict, &out);
-	printf("%s\n", stage == POLICY_STAGE_CONNECT ? "connect" : "helo");
+	outcome = policy_explain(
+	    policy, stage, &request->facts, false, &verdict, &out);
+	printf("%s\n", stages[stage]);
 	fflush(stdout);
 	cli_write(stdout, &out);
-	print_outcome(request, stage, &verdict);
-	if (stage == POLICY_STAGE_CONNECT && request->has_helo &&
-	    !goes_on(&verdict))
-		printf("helo\n  not asked: connect decides\n");
+	if (outcome != POLICY_DECIDED) {
+		printf("  verdict  unknown: it depends on `%s`, which DNS "
+		       "would say; --given %s=... tells\n",
+		    verdict.unknown_fact, verdict.unknown_fact);
+		return true;
+	}
+	print_verdict(request, stage, &verdict);
+	if (stage < request_stage(request) && !goes_on(&verdict))
+		printf("%s\n  not asked: %s decides\n", stages[stage + 1],
+		    stages[stage]);
 	return goes_on(&verdict);
+}
+
+static void
+write_verdict(struct json *json, const struct request *request,
+    enum policy_stage stage, const struct policy_verdict *verdict)
+{
+	json_str(json, "verdict", policy_action_name(verdict->action));
+	json_str(json, "would", policy_action_name(verdict->would));
+	json_bool(json, "by_default", verdict->by_default);
+	json_bytes(json, "rule", verdict->rule.name);
+	json_bytes(json, "reply", slice_of(verdict->reply, verdict->reply_len));
+	if (verdict->at != POLICY_AT_ONCE)
+		json_str(json, "at",
+		    verdict->at == POLICY_AT_MAIL ? "mail" : "rcpt");
+	if (verdict->delay_ms > 0)
+		json_u64(json, "delay_ms", verdict->delay_ms);
+	if (verdict->ban_s > 0)
+		json_u64(json, "ban_s", verdict->ban_s);
+	if (verdict->quiet)
+		json_bool(json, "quiet", true);
+	if (stage == POLICY_STAGE_HELO &&
+	    (verdict->action == POLICY_REPAIR ||
+		verdict->action == POLICY_REWRITE || is_deferred(verdict)))
+		json_bytes(json, "forwarded", forwarded_name(request, verdict));
 }
 
 static bool
@@ -107,24 +174,23 @@ explain_json(const struct policy *policy, const struct request *request,
     enum policy_stage stage, struct json *json)
 {
 	struct policy_verdict verdict;
+	enum policy_outcome outcome;
 	struct buf rules;
 
 	buf_init(&rules, OUTPUT_MAX);
-	policy_explain(policy, stage, &request->facts, true, &verdict, &rules);
-	json_object_open(
-	    json, stage == POLICY_STAGE_CONNECT ? "connect" : "helo");
+	outcome = policy_explain(
+	    policy, stage, &request->facts, true, &verdict, &rules);
+	json_object_open(json, stages[stage]);
 	json_raw(json, "rules", buf_slice(&rules));
-	json_str(json, "verdict", policy_action_name(verdict.action));
-	json_str(json, "would", policy_action_name(verdict.would));
-	json_bool(json, "by_default", verdict.by_default);
-	json_bytes(json, "rule", verdict.rule.name);
-	json_bytes(json, "reply", slice_of(verdict.reply, verdict.reply_len));
-	if (verdict.action == POLICY_REPAIR || verdict.action == POLICY_REWRITE)
-		json_bytes(json, "forwarded",
-		    slice_of(verdict.repaired.name, verdict.repaired.len));
+	if (outcome == POLICY_DECIDED) {
+		write_verdict(json, request, stage, &verdict);
+	} else {
+		json_str(json, "verdict", "unknown");
+		json_str(json, "unknown_fact", verdict.unknown_fact);
+	}
 	json_object_close(json);
 	buf_fini(&rules);
-	return goes_on(&verdict);
+	return outcome != POLICY_DECIDED || goes_on(&verdict);
 }
 
 static int
@@ -144,10 +210,12 @@ explain(struct request *request)
 	json_init(&json, &out);
 	json_object_open(&json, NULL);
 	bool more = true;
-	for (unsigned at = 0; more && at <= request->has_helo; at++) {
+	for (unsigned at = 0; more && at <= request_stage(request); at++) {
 		enum policy_stage stage = (enum policy_stage)at;
+		if (stage == POLICY_STAGE_MAIL && !request->has_mail)
+			continue;
 		request->facts.judged =
-		    stage == POLICY_STAGE_HELO ? &request->judged : NULL;
+		    stage == POLICY_STAGE_CONNECT ? NULL : &request->judged;
 		more = request->json
 			   ? explain_json(policy, request, stage, &json)
 			   : explain_text(policy, request, stage);
@@ -162,105 +230,14 @@ explain(struct request *request)
 	return CLI_OK;
 }
 
-static bool
-set_helo(struct request *request, const char *text)
-{
-	ptrdiff_t len;
-
-	request->helo = malloc(strlen(text) + 1);
-	if (request->helo == NULL)
-		return false;
-	len = slice_unescape(slice_str(text), request->helo);
-	if (len == -1)
-		return false;
-	request->facts.helo = slice_of(request->helo, (size_t)len);
-	request->has_helo = true;
-	return true;
-}
-
-static bool
-set_verb(struct request *request, const char *text)
-{
-	struct slice verb = slice_str(text);
-
-	if (slice_eq_nocase(verb, SLICE("helo")))
-		request->facts.verb = POLICY_VERB_HELO;
-	return slice_eq_nocase(verb, SLICE("helo")) ||
-	       slice_eq_nocase(verb, SLICE("ehlo"));
-}
-
-/* One option; NULL, or what is wrong with it. */
-static const char *
-take(struct request *request, int option, const char *value)
-{
-	switch (option) {
-	case 'p':
-		request->policy = value;
-		break;
-	case 'c':
-		request->has_client =
-		    addr_parse(slice_str(value), &request->facts.client);
-		return request->has_client ? NULL : "--client is an address";
-	case 's':
-		return endpoint_parse(slice_str(value), &request->facts.server)
-			   ? NULL
-			   : "--server is ADDRESS:PORT";
-	case 'l':
-		request->facts.listener = slice_str(value);
-		break;
-	case 'e':
-		return set_helo(request, value) ? NULL : "--helo: bad escape";
-	case 'v':
-		return set_verb(request, value) ? NULL
-						: "--verb is helo or ehlo";
-	case 't':
-		request->facts.tls = true;
-		break;
-	case 'f':
-		request->facts.fallback = true;
-		break;
-	case 'j':
-		request->json = true;
-		break;
-	default:
-		return "";
-	}
-	return NULL;
-}
-
 int
 cli_explain(int argc, char **argv)
 {
-	static const struct option options[] = {
-	    {"policy", required_argument, NULL, 'p'},
-	    {"client", required_argument, NULL, 'c'},
-	    {"server", required_argument, NULL, 's'},
-	    {"listener", required_argument, NULL, 'l'},
-	    {"helo", required_argument, NULL, 'e'},
-	    {"verb", required_argument, NULL, 'v'},
-	    {"tls", no_argument, NULL, 't'},
-	    {"fallback", no_argument, NULL, 'f'},
-	    {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'},
-	    {NULL, 0, NULL, 0}};
-	struct request request = {.facts = {.verb = POLICY_VERB_EHLO,
-				      .ref = SLICE("0000000000000000")}};
-	int option, status;
+	struct request request;
+	int status = request_read(&request, argc, argv, help);
 
-	endpoint_parse(SLICE("192.0.2.25:25"), &request.facts.server);
-	while ((option = getopt_long(argc, argv, "p:h", options, NULL)) != -1) {
-		if (option == 'h')
-			return fputs(help, stdout) < 0 ? CLI_ERROR : CLI_OK;
-		const char *wrong = take(&request, option, optarg);
-		if (wrong == NULL)
-			continue;
-		return *wrong == '\0' ? CLI_USAGE : cli_usage("explain", wrong);
-	}
-	if (request.policy == NULL || !request.has_client || optind < argc)
-		return cli_usage(
-		    "explain", "it needs -p POLICY and --client IP");
-	helo_analyse(
-	    request.facts.helo, &request.facts.client, &request.judged);
-	status = explain(&request);
-	free(request.helo);
+	if (status == -1)
+		status = explain(&request);
+	request_fini(&request);
 	return status;
 }

@@ -1,4 +1,4 @@
-/* LINKS: policy/helo.c policy/helo_advice.c policy/helo_dynamic.c policy/helo_receivers.c policy/helo_repair.c */
+/* LINKS: policy/helo*.c */
 /*
  * Repairs of HELO arguments: every step on its own, lists in their order, and
  * the property that `repair: all` with a client makes any byte string valid,

@@ -1,4 +1,4 @@
-/* LINKS: policy/helo.c policy/helo_advice.c policy/helo_dynamic.c policy/helo_receivers.c policy/helo_repair.c */
+/* LINKS: policy/helo*.c */
 /*
  * Unit tables of the HELO module: every form, every flaw and every repair step
  * by name, with the smallest argument that shows it.

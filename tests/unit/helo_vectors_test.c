@@ -1,4 +1,4 @@
-/* LINKS: policy/helo.c policy/helo_advice.c policy/helo_dynamic.c policy/helo_receivers.c policy/helo_repair.c */
+/* LINKS: policy/helo*.c */
 /*
  * Every row of the measured table: rfc5321 is helo.valid, the others are
  * helo.refused_by.  A deviation needs its line, with the reason, in
