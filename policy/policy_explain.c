@@ -37,7 +37,8 @@ remark_of(
 				       : ": the rule is skipped";
 	if (truth == TRUTH_ERROR)
 		return ": a pattern needs too many steps";
-	return because->negated ? ", which `not` excludes" : "";
+	return truth == TRUTH_NO && because->negated ? ", which `not` excludes"
+						     : "";
 }
 
 static void

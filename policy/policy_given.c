@@ -39,7 +39,8 @@ give_word(
 		lookup_give(lookup, fact, &value);
 		return NULL;
 	}
-	return "it is none of the fact's words";
+	return fact_sentence(
+	    (enum fact)fact_find(slice_str(lookup_fact_name(fact))));
 }
 
 static const char *

@@ -106,6 +106,8 @@ enum fact {
 };
 
 const char *fact_name(enum fact fact);
+/* What it is, and its words. */
+const char *fact_sentence(enum fact fact);
 enum fact_kind fact_kind(enum fact fact);
 enum policy_stage fact_stage(enum fact fact);
 /* -1: no such fact. */

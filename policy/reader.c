@@ -170,9 +170,10 @@ static const struct {
 	const char *name;
 	enum fact_kind kind;
 	enum policy_stage stage;
+	const char *sentence;
 } facts[] = {
 #define FACT(id, name, kind, stage, sentence) \
-	{name, KIND_##kind, POLICY_STAGE_##stage},
+	{name, KIND_##kind, POLICY_STAGE_##stage, sentence},
 #include "policy/config_keys.h"
 };
 
@@ -180,6 +181,12 @@ const char *
 fact_name(enum fact fact)
 {
 	return facts[fact].name;
+}
+
+const char *
+fact_sentence(enum fact fact)
+{
+	return facts[fact].sentence;
 }
 
 enum fact_kind
