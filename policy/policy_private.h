@@ -212,6 +212,7 @@ struct rule {
 	struct policy_rule_id id;
 	const struct yaml_node *node;
 	const struct yaml_node *when_node; /* NULL: always */
+	const struct yaml_node *then_node;
 	const struct yaml_file *file;
 	struct when when;
 	struct then then;

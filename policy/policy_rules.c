@@ -259,6 +259,7 @@ read_rule(struct policy *policy, const struct source *source,
 		policy_read_when(
 		    policy, when.reader, when.node, stage, &rule->when);
 	}
+	rule->then_node = then.node;
 	if (then.node == NULL)
 		reader_error(source->reader, "P022", source->map, NULL,
 		    "%s has no `then`", where);
