@@ -239,11 +239,13 @@ struct policy_test {
 	enum policy_verb verb;
 	bool tls, fallback, auth, utf8;
 	int64_t size;
+	unsigned rcpt_count;
 	uint64_t wall_s;
 	const struct yaml_node *given; /* NULL: DNS says nothing */
 	int expect;                    /* enum policy_action */
 	int at;                        /* enum policy_at, or -1: not said */
 	struct slice rule, as, reply;
+	const struct yaml_node *continues; /* NULL, or a name, or names */
 	bool has_as, has_reply;
 };
 
