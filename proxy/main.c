@@ -23,7 +23,7 @@ static const struct command commands[] = {
     {"nft", cli_nft, "print | apply | check | remove: the ruleset"},
     {"doctor", cli_doctor, "[-c FILE]: what of this host is in the way"},
     {"session", NULL, ""},
-    {"replay", NULL, ""},
+    {"replay", cli_replay, "-p NEW LOG...: what another policy changes"},
     {"diff", NULL, ""},
     {"suggest", NULL, ""},
     {"report", NULL, ""},

@@ -283,6 +283,10 @@ SUITES = {
     "policy": Suite(lambda: script("tests/policy/run.py", limit=120)),
     "rules": Suite(rules),
     "config": Suite(lambda: script("tests/config/run.py", limit=120)),
+    "cli": Suite(lambda: script("tests/cli/run.py", limit=300)),
+    "cli-asan": Suite(lambda: script(
+        "tests/cli/run.py", limit=600,
+        env={**ASAN_ENV, "EHLOGATE": str(TOP / "build/asan/ehlogate")})),
     "dialog": Suite(lambda: dialog("process", 300)),
     "dialog-asan": Suite(lambda: dialog("process", 600, env={
         **ASAN_ENV, "EHLOGATE_DRIVER": "build/asan/tool/dialog_driver"})),

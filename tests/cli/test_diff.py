@@ -1,0 +1,4 @@
+"""`ehlogate diff`
+
+SPDX-License-Identifier: MIT
+"""

@@ -1,0 +1,4 @@
+"""`ehlogate session`
+
+SPDX-License-Identifier: MIT
+"""

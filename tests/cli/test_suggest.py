@@ -1,0 +1,4 @@
+"""`ehlogate suggest`
+
+SPDX-License-Identifier: MIT
+"""
