@@ -25,7 +25,7 @@ static const struct command commands[] = {
     {"session", NULL, ""},
     {"replay", cli_replay, "-p NEW LOG...: what another policy changes"},
     {"diff", NULL, ""},
-    {"suggest", NULL, ""},
+    {"suggest", cli_suggest, "LOG...: who greets how, and rules for it"},
     {"report", NULL, ""},
     {"log", NULL, ""},
     {"explain-code", NULL, ""},

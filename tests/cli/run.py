@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """The tools that read logs and policies: replay, suggest, session, diff.
 
-    run.py [--accept] [NAME...]    test functions whose name has NAME in it;
+    run.py [--accept] [NAME...]    tests whose name has NAME in it;
                                    --accept writes golden/*.out anew: read the
                                    change before you commit it
 
@@ -29,9 +29,10 @@ MODULES = (test_replay, test_suggest, test_session, test_diff)
 def tests(names):
     for module in MODULES:
         for name, test in vars(module).items():
+            whole = f"{module.__name__}.{name}"
             if name.startswith("test_") and callable(test) \
-                    and (not names or any(part in name for part in names)):
-                yield f"{module.__name__}.{name}", test
+                    and (not names or any(part in whole for part in names)):
+                yield whole, test
 
 
 def run(name, test):
