@@ -22,7 +22,7 @@ static const struct command commands[] = {
     {"test", cli_test, "POLICY...: run the tests in the files"},
     {"nft", cli_nft, "print | apply | check | remove: the ruleset"},
     {"doctor", cli_doctor, "[-c FILE]: what of this host is in the way"},
-    {"session", NULL, ""},
+    {"session", cli_session, "-p POLICY --client IP: a fake conversation"},
     {"replay", cli_replay, "-p NEW LOG...: what another policy changes"},
     {"diff", NULL, ""},
     {"suggest", cli_suggest, "LOG...: who greets how, and rules for it"},

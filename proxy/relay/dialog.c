@@ -110,6 +110,18 @@ facts_of(const struct dialog *dialog)
 	    .ref = ref_of(dialog)};
 }
 
+static enum policy_outcome
+decide(const struct dialog *dialog, enum policy_stage stage,
+    const struct policy_facts *facts, struct policy_verdict *out)
+{
+	const struct dialog_listener *listener = dialog->listener;
+
+	if (listener->decide == NULL)
+		return policy_decide(listener->policy, stage, facts, out);
+	return listener->decide(
+	    listener->decide_arg, listener->policy, stage, facts, out);
+}
+
 /* The connect stage, before anything else happens. */
 static void
 begin(struct dialog *dialog)
@@ -118,8 +130,7 @@ begin(struct dialog *dialog)
 	struct policy_verdict verdict;
 
 	dialog->begun = true;
-	policy_decide(
-	    dialog->listener->policy, POLICY_STAGE_CONNECT, &facts, &verdict);
+	decide(dialog, POLICY_STAGE_CONNECT, &facts, &verdict);
 	if (verdict.rule.name.len > 0 || verdict.would_rule.name.len > 0 ||
 	    verdict.continued_count > 0)
 		record_connect_verdict(dialog->record, &verdict);
@@ -163,8 +174,7 @@ judge(struct dialog *dialog, const struct greeting *greeting,
 	facts.repeat = greeting->repeat;
 	facts.fallback = greeting->fallback;
 	if (!dialog->accepted) {
-		policy_decide(
-		    dialog->listener->policy, POLICY_STAGE_HELO, &facts, out);
+		decide(dialog, POLICY_STAGE_HELO, &facts, out);
 		return;
 	}
 	out->action = out->would = POLICY_ACCEPT;

@@ -16,6 +16,10 @@
 
 struct pool;
 
+typedef enum policy_outcome dialog_decide_fn(void *arg,
+    const struct policy *policy, enum policy_stage stage,
+    const struct policy_facts *facts, struct policy_verdict *out);
+
 /* Shared by all dialogs of a listener; outlives them. */
 struct dialog_listener {
 	struct slice name;
@@ -24,6 +28,10 @@ struct dialog_listener {
 	bool hide_starttls;  /* tls: {client: hide} */
 	bool reset_upstream; /* on_upstream_failure: reset */
 	struct slice node;
+	/* Asked in place of policy_decide where it is set: by tools that know
+	 * what DNS would say, or want to see the verdicts. */
+	dialog_decide_fn *decide;
+	void *decide_arg;
 };
 
 /* Who talks to whom. */
