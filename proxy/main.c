@@ -24,7 +24,7 @@ static const struct command commands[] = {
     {"doctor", cli_doctor, "[-c FILE]: what of this host is in the way"},
     {"session", cli_session, "-p POLICY --client IP: a fake conversation"},
     {"replay", cli_replay, "-p NEW LOG...: what another policy changes"},
-    {"diff", NULL, ""},
+    {"diff", cli_diff, "OLD NEW: what is newly refused or accepted"},
     {"suggest", cli_suggest, "LOG...: who greets how, and rules for it"},
     {"report", NULL, ""},
     {"log", NULL, ""},
