@@ -152,6 +152,11 @@ print_found(const struct search *search, const struct found *found)
 		    log_quote(slice_of(found->name, found->name_len), name,
 			sizeof(name)));
 	print_dims(search, found);
+	for (unsigned i = 0; i < 2 && found->forwarded[0].len > 0; i++)
+		printf("%s%s", i == 0 ? ": as " : " -> as ",
+		    log_quote(slice_of(found->forwarded[i].text,
+				  found->forwarded[i].len),
+			name, sizeof(name)));
 	printf("\n");
 }
 
@@ -208,14 +213,21 @@ print_modes(const struct search *search)
 /* --- JSON ------------------------------------------------------------------------- */
 
 static void
-put_side(struct json *json, const char *key, const struct side *side)
+put_side(struct json *json, const char *key, const struct found *found,
+    unsigned which)
 {
+	const struct side *side = which == 0 ? &found->old : &found->new;
+
 	json_object_open(json, key);
 	json_str(json, "verdict", policy_action_name(side->action));
 	if (side->rule.len > 0)
 		json_bytes(json, "rule", side->rule);
 	else
 		json_null(json, "rule");
+	if (found->forwarded[which].len > 0)
+		json_bytes(json, "forwarded",
+		    slice_of(found->forwarded[which].text,
+			found->forwarded[which].len));
 	json_object_close(json);
 }
 
@@ -229,8 +241,8 @@ put_found(
 	json_object_open(json, NULL);
 	json_str(json, "newly", classes[class_of(found)]);
 	json_str(json, "stage", stages[found->stage]);
-	put_side(json, "old", &found->old);
-	put_side(json, "new", &found->new);
+	put_side(json, "old", found, 0);
+	put_side(json, "new", found, 1);
 	json_u64(json, "witnesses", found->count);
 	json_object_open(json, "witness");
 	json_str(json, "client", addr_format(&found->client, client));

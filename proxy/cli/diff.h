@@ -134,6 +134,11 @@ struct found {
 	char *name; /* owned, name_len */
 	size_t name_len;
 	unsigned at[DIM_IDS]; /* values of the dims */
+	/* what goes on, where both change the name */
+	struct {
+		char text[HELO_NAME_MAX];
+		size_t len;
+	} forwarded[2];
 };
 
 struct search {

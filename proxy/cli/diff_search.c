@@ -207,8 +207,22 @@ same_side(const struct side *a, const struct side *b)
 }
 
 static void
+keep_names(struct found *found, const struct policy_verdict verdicts[2])
+{
+	for (unsigned i = 0;
+	     i < 2 && renames(&verdicts[0]) && renames(&verdicts[1]); i++) {
+		size_t len = verdicts[i].repaired.len;
+		if (len > sizeof(found->forwarded[i].text))
+			len = sizeof(found->forwarded[i].text);
+		memcpy(
+		    found->forwarded[i].text, verdicts[i].repaired.name, len);
+		found->forwarded[i].len = len;
+	}
+}
+
+static void
 note(struct search *search, const struct probe *probe,
-    const struct side sides[2])
+    const struct side sides[2], const struct policy_verdict verdicts[2])
 {
 	struct found *found;
 
@@ -238,6 +252,7 @@ note(struct search *search, const struct probe *probe,
 	    .name = slice_dup(slice_of(probe->name, probe->name_len)),
 	    .name_len = probe->name_len};
 	memcpy(found->at, probe->at, sizeof(found->at));
+	keep_names(found, verdicts);
 }
 
 static void
@@ -254,7 +269,7 @@ try_probe(struct search *search, struct probe *probe)
 	lookup_free(&facts.lookup);
 	search->reached += told;
 	if (told && differ(search, &verdicts[0], &verdicts[1], sides))
-		note(search, probe, sides);
+		note(search, probe, sides, verdicts);
 }
 
 /* --- combinations ----------------------------------------------------------------- */

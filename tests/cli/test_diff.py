@@ -29,6 +29,19 @@ def test_same_policy(_):
         ["differences"] == []
 
 
+def test_another_name_goes_on(folder):
+    policy = ("policy: 1\nhelo:\n  - name: mend\n"
+              "    when: {helo.flaw: single_label}\n    then: {repair: "
+              "[{append_domain: a.test}, client_literal], starttls: pass}\n"
+              "default: accept\n")
+    old = write(folder, "old.yaml", policy)
+    new = write(folder, "new.yaml", policy.replace("a.test", "b.test"))
+    [found] = differences(old, new)["differences"]
+    assert (found["newly"], found["old"]["forwarded"],
+            found["new"]["forwarded"]) == ("changed", "host.a.test",
+                                           "host.b.test")
+
+
 def test_other_rule_same_verdict_is_no_difference(folder):
     one = write(folder, "one.yaml", BASE)
     two = write(folder, "two.yaml", BASE.replace("name: bad", "name: worse"))
