@@ -76,6 +76,28 @@ struct dim {
 	bool used[POLICY_STAGE_COUNT]; /* some rule of the stage asks */
 };
 
+/* What one rule's own conditions speak of: witnesses that all of them may hold
+ * for at once, which a search through everything need not come to. */
+struct guide {
+	enum policy_stage stage;
+	struct addr clients[12];
+	struct slice names[12]; /* owned */
+	struct {
+		enum dim_id dim;
+		unsigned value;
+	} picks[40];
+	unsigned client_count, name_count, pick_count;
+	bool forms; /* it asks what is wrong with a name */
+};
+
+/* A few entries of a list, for rules that name it. */
+struct sample {
+	struct slice name; /* owned */
+	struct addr addrs[4];
+	struct slice names[4]; /* owned */
+	unsigned addr_count, name_count;
+};
+
 /* Clients or names of which no two are alike to every list. */
 struct classes;
 
@@ -83,21 +105,48 @@ struct universe {
 	struct classes *clients, *names;
 	struct dim dims[DIM_IDS];
 	bool names_used[POLICY_STAGE_COUNT];
-	bool has_regex; /* {regex:}: no names are made for it */
-	bool full;      /* a bound was met: not all values are tried */
+	struct guide *guides;
+	unsigned guide_count, guide_size;
+	struct sample *samples;
+	unsigned sample_count;
+	unsigned form_count; /* the first names are every form and flaw */
+	bool has_regex;      /* {regex:}: no names are made for it */
+	bool full;           /* a bound was met: not all values are tried */
 };
 
 /* Reads the values of both policies; false: one could not be read. */
 bool universe_init(struct universe *universe, const char *const paths[2]);
 void universe_fini(struct universe *universe);
-/* One more value of a dim, where it is new. */
-void universe_value(struct universe *universe, enum dim_id id,
-    struct slice text, uint64_t number);
+/* A value of a dim, added where it is new; its place, or -1: no room, or it is
+ * none. */
+int universe_value(struct universe *universe, enum dim_id id, struct slice text,
+    uint64_t number);
 /* diff_usual.c */
 void universe_usual_values(struct universe *universe);
 void universe_usual_classes(struct universe *universe);
 const char *diff_fact(enum dim_id dim);
 enum dim_kind diff_kind(enum dim_id dim);
+
+/* --- guides (diff_guide.c) -------------------------------------------------------- */
+
+struct guide *guide_new(struct universe *universe, enum policy_stage stage);
+void guide_addr(struct guide *guide, const struct addr *addr);
+void guide_name(struct guide *guide, struct slice name);
+/* `value` -1: none. */
+void guide_pick(struct guide *guide, enum dim_id id, int value);
+void guides_fini(struct universe *universe);
+void sample_new(struct universe *universe, struct slice name);
+/* An entry of the newest; `prefix` NULL: it is a name. */
+void sample_add(
+    struct universe *universe, struct slice text, const struct prefix *prefix);
+/* Frees an owned text. */
+void diff_free_text(struct slice text);
+/* Calls `try` for the combinations of a rule's values and the usual ones; false:
+ * there were too many. */
+typedef void guide_try_fn(void *arg, const struct addr *client,
+    struct slice name, const unsigned at[DIM_IDS]);
+bool guide_each(const struct universe *universe, const struct guide *guide,
+    guide_try_fn *try, void *arg);
 
 /* --- classes (diff_classes.c) ---------------------------------------------------- */
 
@@ -149,6 +198,7 @@ struct search {
 	uint64_t tried, undecided;
 	bool partial;     /* not every combination was tried */
 	uint64_t reached; /* witnesses that came to the stage */
+	bool progress;    /* on a terminal */
 	bool forced;      /* earlier stages refuse nobody */
 	bool unreached[POLICY_STAGE_COUNT]; /* so it was judged */
 };

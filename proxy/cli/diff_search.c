@@ -8,12 +8,15 @@
 #include "policy/lookup.h"
 #include "policy/policy_check.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 enum {
 	BUDGET = 1000000, /* witnesses of one stage */
-	ASSIGNMENTS_MAX = 4096
+	ASSIGNMENTS_MAX = 4096,
+	PROGRESS = 50000 /* witnesses, a fraction of a second */
 };
 
 /* One witness. */
@@ -263,6 +266,8 @@ try_probe(struct search *search, struct probe *probe)
 	struct side sides[2];
 
 	search->tried++;
+	if (search->progress && search->tried % PROGRESS == 0)
+		fprintf(stderr, "\r%" PRIu64 " witnesses", search->tried);
 	facts.lookup = make_lookup(search, probe);
 	bool told = decide(search, 0, probe, &facts, &verdicts[0]) &&
 		    decide(search, 1, probe, &facts, &verdicts[1]);
@@ -359,6 +364,40 @@ try_all(struct search *search, enum policy_stage stage)
 	}
 }
 
+/* What `guide_each` calls. */
+struct guided {
+	struct search *search;
+	enum policy_stage stage;
+};
+
+static void
+try_guided(void *arg, const struct addr *client, struct slice name,
+    const unsigned at[DIM_IDS])
+{
+	static struct probe probe;
+	const struct guided *guided = arg;
+
+	probe.stage = guided->stage;
+	probe.client = *client;
+	memcpy(probe.at, at, sizeof(probe.at));
+	expand_name(&probe, name);
+	try_probe(guided->search, &probe);
+}
+
+/* First what each rule speaks of, then everything. */
+static void
+try_stage(struct search *search, enum policy_stage stage)
+{
+	struct guided guided = {search, stage};
+
+	for (unsigned i = 0; i < search->universe->guide_count; i++)
+		if (search->universe->guides[i].stage == stage &&
+		    !guide_each(search->universe, &search->universe->guides[i],
+			try_guided, &guided))
+			search->partial = true;
+	try_all(search, stage);
+}
+
 /* Where no witness comes through the stages before, under both policies, this
  * one is looked at as if it did. */
 static void
@@ -370,20 +409,24 @@ search_stage(struct search *search, enum policy_stage stage)
 		return;
 	search->reached = 0;
 	search->forced = false;
-	try_all(search, stage);
+	try_stage(search, stage);
 	if (search->reached > 0)
 		return;
 	search->forced = true;
 	search->unreached[stage] = true;
-	try_all(search, stage);
+	try_stage(search, stage);
 	search->forced = false;
 }
 
 void
 search_run(struct search *search)
 {
+	search->progress = isatty(STDERR_FILENO) == 1;
 	for (unsigned stage = 0; stage < POLICY_STAGE_COUNT; stage++)
 		search_stage(search, (enum policy_stage)stage);
+	if (search->progress && search->tried >= PROGRESS)
+		fputs("\r\033[K", stderr);
+	search->progress = false;
 }
 
 void

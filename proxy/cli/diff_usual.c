@@ -121,4 +121,5 @@ universe_usual_classes(struct universe *universe)
 {
 	add_clients(universe);
 	add_forms(universe);
+	universe->form_count = classes_count(universe->names);
 }

@@ -4,9 +4,9 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include "base/log.h"
 #include "cli/common.h"
 #include "cli/diff.h"
-#include "policy/lookup.h"
 
 #include <stdlib.h>
 
@@ -24,11 +24,12 @@ struct walk {
 	enum policy_stage stage;
 	const char *path; /* of the file that is read */
 	struct slice fact;
+	struct guide *guide; /* of the rule that is read, or NULL */
 };
 
 /* --- values of the other facts ------------------------------------------------------ */
 
-void
+int
 universe_value(struct universe *universe, enum dim_id id, struct slice text,
     uint64_t number)
 {
@@ -38,24 +39,31 @@ universe_value(struct universe *universe, enum dim_id id, struct slice text,
 	for (unsigned i = 0; i < dim->count; i++)
 		if (dim->values[i].number == number &&
 		    slice_eq(dim->values[i].text, text))
-			return;
+			return (int)i;
 	if (dim->count == DIM_VALUES_MAX) {
 		universe->full = true;
-		return;
+		return -1;
 	}
-	if (diff_kind((enum dim_id)id) == DIM_ADDRESS &&
-	    !addr_parse(text, &value.addr))
-		return;
-	if (diff_kind((enum dim_id)id) == DIM_GIVEN ||
-	    diff_kind((enum dim_id)id) == DIM_ZONE) {
+	if (diff_kind(id) == DIM_ADDRESS && !addr_parse(text, &value.addr))
+		return -1;
+	if (diff_kind(id) == DIM_GIVEN || diff_kind(id) == DIM_ZONE) {
 		struct diag *diag = diag_new();
 		value.yaml = yaml_parse(text, SLICE("value"), diag);
 		diag_free(&diag);
 		if (value.yaml == NULL)
-			return;
+			return -1;
 	}
 	value.text = slice_of(slice_dup(text), text.len);
-	dim->values[dim->count++] = value;
+	dim->values[dim->count] = value;
+	return (int)dim->count++;
+}
+
+/* A value that the rule being read speaks of. */
+static void
+pick(struct walk *walk, enum dim_id id, struct slice text, uint64_t number)
+{
+	guide_pick(
+	    walk->guide, id, universe_value(walk->universe, id, text, number));
 }
 
 /* --- addresses and names ------------------------------------------------------------- */
@@ -81,15 +89,17 @@ try_addr(struct walk *walk, const struct addr *addr)
 
 	if (!classes_add_addr(walk->universe->clients, addr))
 		walk->universe->full = true;
+	if (slice_eq(walk->fact, SLICE("client")))
+		guide_addr(walk->guide, addr);
 	if (slice_eq(walk->fact, SLICE("server")))
-		universe_value(walk->universe, DIM_ID_SERVER,
-		    slice_str(addr_format(addr, text)), 0);
+		pick(
+		    walk, DIM_ID_SERVER, slice_str(addr_format(addr, text)), 0);
 	for (unsigned id = DIM_ID_HELO_ADDRESS; id <= DIM_ID_HELO_NS; id++) {
 		char quoted[ADDR_TEXT + 2];
 		int len = snprintf(
 		    quoted, sizeof(quoted), "\"%s\"", addr_format(addr, text));
 		if (slice_eq(walk->fact, slice_str(diff_fact((enum dim_id)id))))
-			universe_value(walk->universe, (enum dim_id)id,
+			pick(walk, (enum dim_id)id,
 			    slice_of(quoted, (size_t)len), 0);
 	}
 }
@@ -125,12 +135,10 @@ try_name(struct walk *walk, const char *before, struct slice name, bool always)
 
 	if (!classes_add_name(walk->universe->names, made, always))
 		walk->universe->full = true;
+	if (slice_eq(walk->fact, SLICE("helo")))
+		guide_name(walk->guide, made);
 	if (slice_eq(walk->fact, SLICE("client.ptr")))
-		universe_value(walk->universe, DIM_ID_PTR, made, 0);
-	if (slice_eq(walk->fact, SLICE("listener")))
-		universe_value(walk->universe, DIM_ID_LISTENER, made, 0);
-	if (slice_eq(walk->fact, SLICE("auth.user")))
-		universe_value(walk->universe, DIM_ID_AUTH_USER, made, 0);
+		pick(walk, DIM_ID_PTR, made, 0);
 }
 
 static void
@@ -142,7 +150,7 @@ try_mailbox(
 	    slice_find(domain, '@') == -1 ? before : "",
 	    SLICE_FMT(slice_head(domain, 260)));
 
-	universe_value(walk->universe, id, slice_of(text, (size_t)len), 0);
+	pick(walk, id, slice_of(text, (size_t)len), 0);
 }
 
 /* The name, one below it, and one that only ends alike. */
@@ -200,13 +208,10 @@ on_number(struct walk *walk, uint64_t number)
 		    !slice_eq(
 			walk->fact, slice_str(diff_fact((enum dim_id)id))))
 			continue;
-		universe_value(
-		    walk->universe, (enum dim_id)id, SLICE(""), number);
-		universe_value(
-		    walk->universe, (enum dim_id)id, SLICE(""), number + 1);
+		pick(walk, (enum dim_id)id, SLICE(""), number);
+		pick(walk, (enum dim_id)id, SLICE(""), number + 1);
 		if (number > 0)
-			universe_value(walk->universe, (enum dim_id)id,
-			    SLICE(""), number - 1);
+			pick(walk, (enum dim_id)id, SLICE(""), number - 1);
 	}
 }
 
@@ -222,8 +227,8 @@ on_zone(struct walk *walk, struct slice zone)
 	int len = snprintf(text, sizeof(text), "{\"%.*s\": none}",
 	    SLICE_FMT(slice_head(zone, 253)));
 
-	universe_value(walk->universe, id, slice_of(text, (size_t)len), 0);
-	universe_value(walk->universe, id, zone, 0);
+	pick(walk, id, slice_of(text, (size_t)len), 0);
+	pick(walk, id, zone, 0);
 }
 
 static bool
@@ -231,6 +236,44 @@ is_zone_fact(struct slice fact)
 {
 	return slice_eq(fact, SLICE("client.dnsbl")) ||
 	       slice_eq(fact, SLICE("helo.rhsbl"));
+}
+
+/* A list that is named: some of its entries. */
+static void
+on_sample(struct walk *walk, struct slice name)
+{
+	for (unsigned i = 0; !walk->groups && i < walk->universe->sample_count;
+	     i++) {
+		const struct sample *sample = &walk->universe->samples[i];
+		if (!slice_eq(sample->name, name))
+			continue;
+		for (unsigned j = 0; j < sample->addr_count; j++)
+			try_addr(walk, &sample->addrs[j]);
+		for (unsigned j = 0; j < sample->name_count; j++)
+			on_domain(walk, sample->names[j]);
+	}
+}
+
+/* Facts that are words: true, false, helo, ehlo, what DNS says, names of
+ * listeners and users. */
+static void
+on_word(struct walk *walk, struct slice word)
+{
+	for (unsigned i = 0; !walk->groups && i < DIM_IDS; i++) {
+		enum dim_id id = (enum dim_id)i;
+		if (!slice_eq(walk->fact, slice_str(diff_fact(id))))
+			continue;
+		if (diff_kind(id) == DIM_TRUTH)
+			pick(walk, id, SLICE(""), 1);
+		if (diff_kind(id) == DIM_TEXT)
+			pick(walk, id, word, 0);
+		for (unsigned j = 0; diff_kind(id) == DIM_GIVEN &&
+				     j < walk->universe->dims[id].count;
+		     j++)
+			if (slice_eq(
+				walk->universe->dims[id].values[j].text, word))
+				guide_pick(walk->guide, id, (int)j);
+	}
 }
 
 static void
@@ -243,6 +286,8 @@ on_scalar(struct walk *walk, const struct yaml_node *node)
 		on_zone(walk, node->text);
 		return;
 	}
+	on_sample(walk, node->text);
+	on_word(walk, node->text);
 	if (walk->groups)
 		classes_begin_group(prefix_parse(node->text, &prefix)
 					? walk->universe->clients
@@ -276,11 +321,18 @@ on_values(struct walk *walk, const struct yaml_node *node, struct slice word)
 static void
 use_fact(struct walk *walk, struct slice fact)
 {
+	static const struct slice of_names[] = {SLICE("helo.form"),
+	    SLICE("helo.flaw"), SLICE("helo.valid"), SLICE("helo.refused_by"),
+	    SLICE("helo.literal")};
+
 	for (unsigned id = 0; id < DIM_IDS; id++)
 		if (slice_eq(fact, slice_str(diff_fact((enum dim_id)id))))
 			walk->universe->dims[id].used[walk->stage] = true;
 	if (slice_has_prefix_nocase(fact, SLICE("helo")))
 		walk->universe->names_used[walk->stage] = true;
+	for (size_t i = 0; i < sizeof(of_names) / sizeof(of_names[0]); i++)
+		if (walk->guide != NULL && slice_eq(fact, of_names[i]))
+			walk->guide->forms = true;
 }
 
 static void
@@ -306,8 +358,13 @@ static void
 on_rules(struct walk *walk, const struct yaml_node *rules)
 {
 	for (unsigned i = 0;
-	     rules != NULL && rules->kind == YAML_LIST && i < rules->count; i++)
+	     rules != NULL && rules->kind == YAML_LIST && i < rules->count;
+	     i++) {
+		if (!walk->groups)
+			walk->guide = guide_new(walk->universe, walk->stage);
 		on_when(walk, yaml_get(rules->items[i], "when"));
+		walk->guide = NULL;
+	}
 }
 
 /* --- lists ------------------------------------------------------------------------ */
@@ -316,8 +373,11 @@ static void
 on_entry(struct walk *walk, struct slice text)
 {
 	struct prefix prefix;
+	bool is_prefix = prefix_parse(text, &prefix);
 
-	if (prefix_parse(text, &prefix))
+	if (walk->groups)
+		sample_add(walk->universe, text, is_prefix ? &prefix : NULL);
+	if (is_prefix)
 		on_prefix(walk, &prefix);
 	else
 		on_domain(walk, text);
@@ -374,11 +434,12 @@ on_list_file(struct walk *walk, struct slice name)
 }
 
 static void
-on_list(struct walk *walk, const struct yaml_node *list)
+on_list(struct walk *walk, struct slice name, const struct yaml_node *list)
 {
 	if (list->kind != YAML_MAP)
 		return;
 	if (walk->groups) {
+		sample_new(walk->universe, name);
 		classes_begin_group(walk->universe->clients);
 		classes_begin_group(walk->universe->names);
 	}
@@ -455,7 +516,7 @@ on_file(struct walk *walk, const char *path, unsigned depth)
 	walk->fact = SLICE("");
 	for (unsigned i = 0;
 	     lists != NULL && lists->kind == YAML_MAP && i < lists->count; i++)
-		on_list(walk, lists->items[i]);
+		on_list(walk, lists->keys[i]->text, lists->items[i]);
 	for (unsigned i = 0; i < POLICY_STAGE_COUNT; i++) {
 		walk->stage = (enum policy_stage)i;
 		on_rules(walk, yaml_get(root, stages[i]));
@@ -489,17 +550,13 @@ universe_init(struct universe *universe, const char *const paths[2])
 void
 universe_fini(struct universe *universe)
 {
+	guides_fini(universe);
 	classes_free(&universe->clients);
 	classes_free(&universe->names);
 	for (unsigned id = 0; id < DIM_IDS; id++) {
 		struct dim *dim = &universe->dims[id];
 		for (unsigned i = 0; i < dim->count; i++) {
-			/* Our own copy: the const is for its readers. */
-			union {
-				const char *in;
-				char *out;
-			} text = {.in = dim->values[i].text.ptr};
-			free(text.out);
+			diff_free_text(dim->values[i].text);
 			yaml_file_free(&dim->values[i].yaml);
 		}
 	}

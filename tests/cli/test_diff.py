@@ -177,6 +177,23 @@ def test_each_small_edit_is_found(folder):
         assert kinds == set(newly.split("|")), (was, becomes, found)
 
 
+def test_many_conditions_at_once(folder):
+    """More than two facts must be unusual together for the rule to fire."""
+    write(folder, "lists.txt", "10.7.0.0/16\n")
+    policy = ("policy: 1\nlists:\n  few: {address_file: lists.txt}\n"
+              "helo:\n  - name: rare\n    when: {client: few, port: 587, "
+              "listener: front, tls: true, helo.verb: helo, helo: {under: "
+              "rare.test}, helo.ptr: none, helo.spf: [fail, softfail]}\n"
+              "    then: reject\ndefault: accept\n")
+    old = write(folder, "old.yaml", policy)
+    new = write(folder, "new.yaml", policy.replace("softfail", "neutral"))
+    found = differences(old, new)["differences"]
+    assert {(one["newly"], one["witness"]["helo.spf"])
+            for one in found} == {("refused", "neutral"),
+                                  ("accepted", "softfail")}
+    assert found[0]["witness"]["client"] == "10.7.0.0"
+
+
 def test_one_entry_in_a_large_list(folder):
     names = [f"host{n}.example.net" for n in range(50000)]
     write(folder, "one.txt", "\n".join(names))
