@@ -374,6 +374,12 @@ policy_has_stage(const struct policy *policy, enum policy_stage stage)
 	return policy->rules[stage].count > 0;
 }
 
+bool
+policy_asks_dns(const struct policy *policy)
+{
+	return policy->asks_dns;
+}
+
 uint64_t
 policy_fact_bit(struct slice name)
 {

@@ -300,6 +300,7 @@ struct policy {
 	unsigned command_count;
 	struct policy_test *tests;
 	unsigned test_count;
+	bool asks_dns;
 	char version[17];
 };
 
