@@ -162,8 +162,8 @@ proxy/smtp: proxy/base
 proxy/io: proxy/base
 proxy/net: proxy/base
 policy: proxy/base
-proxy/audit: proxy/base policy/policy.h policy/helo.h
-proxy/relay: proxy/base proxy/smtp proxy/io proxy/net proxy/audit policy/policy.h policy/helo.h
+proxy/audit: proxy/base policy/policy.h policy/helo.h policy/lookup.h
+proxy/relay: proxy/base proxy/smtp proxy/io proxy/net proxy/audit policy/policy.h policy/helo.h policy/lookup.h
 proxy/daemon: proxy/base proxy/io proxy/net proxy/audit proxy/relay policy
 proxy/cli: proxy/base proxy/smtp proxy/net proxy/audit proxy/relay proxy/daemon policy
 proxy: proxy/base proxy/cli

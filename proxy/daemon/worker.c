@@ -230,6 +230,7 @@ listener_of(const struct config *config, const struct config_listener *from)
 		.mode = modes[from->mode],
 		.policy = from->policy,
 		.hide_starttls = from->tls_client == CONFIG_TLS_HIDE,
+		.dns_timeout_ms = config->dns.timeout_ms,
 		.reset_upstream =
 		    from->on_upstream_failure == CONFIG_UPSTREAM_RESET,
 		.node = slice_str(config->node)},

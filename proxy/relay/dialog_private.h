@@ -1,7 +1,7 @@
 /*
  * The dialog, as its files see it: dialog.c (steps and events),
- * dialog_policy.c (what the policy is asked), dialog_note.c (what the record
- * is told).
+ * dialog_policy.c (how the policy is asked), dialog_name.c and
+ * dialog_envelope.c (what of), dialog_note.c (what the record is told).
  *
  * SPDX-License-Identifier: MIT
  */
@@ -75,13 +75,40 @@ extern const struct smtp_hooks dialog_hooks;
 /* Closes the record's open transaction, if there is one. */
 void dialog_close_mail(struct dialog *dialog);
 
-/* What the policy is asked (dialog_policy.c).  False: it cannot answer yet. */
+/* The policy is asked (dialog_policy.c): of the connection, of a command that
+ * the engine asks about.  False: it needs time, and is to be asked again. */
 bool dialog_begin(struct dialog *dialog);
 bool dialog_ask(struct dialog *dialog);
+/* A name (dialog_name.c), any other command (dialog_envelope.c). */
+bool dialog_ask_name(
+    struct dialog *dialog, enum smtp_verb verb, struct slice received);
+bool dialog_ask_command(struct dialog *dialog);
 /* The server refused the name that went on. */
 void dialog_retry(struct dialog *dialog);
 /* Which commands the policy wants to know of, and what it allows, now. */
 void dialog_set_wants(struct dialog *dialog);
 void dialog_fini_policy(struct dialog *dialog);
+
+/* What those files share. */
+const struct policy *dialog_policy(const struct dialog *dialog);
+/* What is known before a name is said; with a name; now. */
+struct policy_facts dialog_facts_before(const struct dialog *dialog);
+void dialog_add_name(
+    struct policy_facts *facts, const struct greeting *greeting);
+struct policy_facts dialog_facts(const struct dialog *dialog);
+/* True: `out` is the verdict.  False: it needs time; the dialog waits until
+ * wake_us or for an answer.  Waits for DNS are added to *dns_us. */
+bool dialog_decide(struct dialog *dialog, enum policy_stage stage,
+    const struct policy_facts *facts, uint64_t *dns_us,
+    struct policy_verdict *out);
+bool dialog_is_put_again(const struct dialog *dialog);
+/* What any verdict may bring along. */
+void dialog_note_modifiers(
+    struct dialog *dialog, const struct policy_verdict *verdict);
+bool dialog_is_spoken_of(const struct policy_verdict *verdict);
+bool dialog_is_deferred(const struct policy_verdict *verdict);
+enum smtp_say dialog_say(const struct policy_verdict *verdict);
+/* `commands` denies the verb, which was answered so. */
+bool dialog_is_denied(struct dialog *dialog, enum smtp_verb verb);
 
 #endif
