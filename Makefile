@@ -134,6 +134,18 @@ check: $(BUILD)/.deps-build $(BUILD)/.deps-demo $(BUILD)/.deps-check ## install 
 bench: all $(BUILD)/.deps-demo $(BUILD)/.deps-check ## HAProxy and the gate on one path, and their ratios
 	@$(PY) tests/bench/bench.py
 
+# Drivers of single parts, linked as the tools are.
+BENCH := $(patsubst tests/bench/%.c,$(OUT)/bench/%,$(wildcard tests/bench/*.c))
+$(OUT)/bench/%: tests/bench/%.c $(OBJ)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) -o $@ $< \
+	    $(OBJ) $(LDLIBS)
+-include $(BENCH:=.d)
+
+.PHONY: bench-policy
+bench-policy: $(BENCH) ## what lists of a million entries cost
+	@$(OUT)/bench/list_bench
+
 .PHONY: demo
 demo: $(BUILD)/.deps-build $(BUILD)/.deps-demo ## a real Exim refuses EXCH_01; behind the gate the mail arrives
 	@$(MAKE) --no-print-directory -s -j$$(nproc) all
@@ -183,5 +195,5 @@ clean: ## remove build/
 
 .PHONY: help
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | \
-	    awk -F '\t' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | \
+	    awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'

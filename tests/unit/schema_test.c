@@ -1,4 +1,4 @@
-/* LINKS: policy/config.c policy/config_listener.c policy/diag.c policy/helo.c policy/helo_advice.c policy/helo_dynamic.c policy/helo_receivers.c policy/helo_repair.c policy/list.c policy/policy.c policy/policy_check.c policy/policy_decide.c policy/policy_lists.c policy/policy_match.c policy/policy_reply.c policy/policy_tests.c policy/policy_then.c policy/policy_when.c policy/reader.c policy/yaml.c policy/yaml_read.c */
+/* LINKS: policy/config.c policy/config_listener.c policy/diag.c policy/helo.c policy/helo_advice.c policy/helo_dynamic.c policy/helo_receivers.c policy/helo_repair.c policy/list_address.c policy/list_domain.c policy/policy.c policy/policy_check.c policy/policy_decide.c policy/policy_lists.c policy/policy_match.c policy/policy_reply.c policy/policy_tests.c policy/policy_then.c policy/policy_when.c policy/reader.c policy/yaml.c policy/yaml_read.c */
 /*
  * The published schema is the one that the table of fields makes.
  *
