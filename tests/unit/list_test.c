@@ -114,6 +114,15 @@ test_address_families(void **state)
 	address_list_seal(list);
 	assert_true(in(list, "10.1.2.3") && !in(list, "11.0.0.0"));
 	address_list_free(&list);
+	/* All that is mapped is all of IPv4; what is wider is IPv6. */
+	struct prefix all = {{6, {[10] = 0xff, [11] = 0xff}}, 96};
+	struct prefix wider = {{6, {[10] = 0xff, [11] = 0xfe}}, 95};
+	list = address_list_new();
+	address_list_add(list, &all);
+	address_list_seal(list);
+	assert_true(covers(list, "0.0.0.0/0") && !in(list, "::"));
+	assert_false(address_list_covers(list, &wider));
+	address_list_free(&list);
 }
 
 static void
