@@ -80,9 +80,9 @@ KEY(REPLY, "status", 1, "the enhanced status code (RFC 3463)")
 KEY(REPLY, "text",   1, "the text, a template")
 
 KEY(LIST, "address",      1, "addresses and prefixes")
-KEY(LIST, "address_file", 1, "a file of them, one a line")
+KEY(LIST, "address_file", 1, "a file of them, one a line; or several")
 KEY(LIST, "domain",       1, "names; each stands for all below it too")
-KEY(LIST, "domain_file",  1, "a file of them, one a line")
+KEY(LIST, "domain_file",  1, "a file of them, one a line; or several")
 
 KEY(TEST, "client",   1, "the client's address")
 KEY(TEST, "server",   1, "whom it meant to reach, ADDRESS:PORT")
