@@ -94,7 +94,8 @@ run_logger(struct monitor *monitor)
 	    .rings = start->rings,
 	    .ring_count = start->ring_count,
 	    .state = &start->shared->log,
-	    .stop_fd = monitor->log_stop[0]};
+	    .stop_fd = monitor->log_stop[0],
+	    .hand_over_fd = -1};
 
 	leave_monitor(monitor, "logger", 0);
 	close(monitor->log_stop[1]);
