@@ -435,6 +435,26 @@ def test_sinks(net, folder, stub):
         gate.stop()
 
 
+def test_a_rotated_log(net, folder, stub):
+    """Opened anew, and nobody holds the old one any more."""
+    os.chown(folder, 65534, 65534)
+    gate = Gate(net, folder)
+    old = gate.log.with_suffix(".1")
+    try:
+        assert send(net).startswith("250")
+        gate.wait_records(1)
+        gate.log.rename(old)
+        gate.reload()
+        assert send(net).startswith("250")
+        record, = gate.wait_records(1)
+        assert record["session"] not in old.read_text()
+        for pid in gate.pids():
+            assert old not in [entry.resolve() for entry in pathlib.Path(
+                f"/proc/{pid}/fd").iterdir()]
+    finally:
+        gate.stop()
+
+
 # --- generations -------------------------------------------------------------
 
 
@@ -457,6 +477,26 @@ def test_the_end_with_two_generations(net, placed):
         assert talk.reply().startswith("421 4.3.2 ")
     assert gate.process.wait(10) == 0
     assert [r["close"]["code"] for r in gate.records()] == ["KR", "KR"]
+
+
+def test_sessions_of_all_are_counted(net, folder, stub):
+    """`limits.sessions` is over all workers, whatever they were made from."""
+    gate = Gate(net, folder, "explicit", more=FRONT,
+                settings="limits: {sessions: 2}\n")
+    try:
+        first, _ = greet(net, ("10.77.1.1", 2525))
+        gate.reload()
+        second, _ = greet(net, ("10.77.1.1", 2525))
+        third = Talk(net.connect("client", "10.77.1.1", 2525))
+        assert third.reply().startswith("421 4.3.2 ")
+        assert first.say("QUIT").startswith("221")
+        third.close()
+        wait_for("its end", lambda: "generation 1 has ended" in gate.said())
+        gate.wait_records(2)
+        assert send(net, "10.77.1.1", port=2525).startswith("250")
+        assert second.say("QUIT").startswith("221")
+    finally:
+        gate.stop()
 
 
 def test_only_workers_of_now_are_replaced(net, front):
