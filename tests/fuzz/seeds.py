@@ -111,6 +111,14 @@ def main():
                 "tests/policy/*.yaml"))
     write(target / "dns_fuzz", of_dns())
     write(target / "config_fuzz", files("tests/config/C*.yaml"))
+    records = re.findall(r"v=spf1 ([^\"]*)",
+                         (TOP / "tests/unit/spf_test.c").read_text())
+    records.append(" ".join(f"a:{n}.b" for n in range(400)))
+    # The record, and lines that answer what it asks.
+    more = "a.example\nip4:192.0.2.1 -all\nt.example\nmx a ptr ?all\n"
+    write(target / "spf_fuzz",
+          {str(n): f"{n % 2}{record}\n{more}".encode()
+           for n, record in enumerate(records)})
 
 
 if __name__ == "__main__":
