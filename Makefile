@@ -16,7 +16,7 @@ VARIANT :=
 O       := $(BUILD)/obj$(if $(VARIANT),-$(VARIANT))
 OUT     := $(BUILD)$(if $(VARIANT),/$(VARIANT))
 
-LIBS     := yaml-0.1 libnftnl libmnl libcap-ng libidn2 libcrypto
+LIBS     := yaml-0.1 libnftnl libmnl libcap-ng libidn2 libcrypto libcares
 CPPFLAGS += -D_GNU_SOURCE -DEHLOGATE_VERSION='"$(VERSION)"' -Iproxy -I.
 # -fno-strict-aliasing: libev's watcher structs overlay each other.
 CFLAGS   += -std=c11 -g -O2 -fno-strict-aliasing -Wall -Wextra -Wshadow \

@@ -10,8 +10,10 @@ import sys
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / "tests/tool"))
+sys.path.insert(0, str(TOP / "tests/perimeter/lab"))
 
 import dialog  # noqa: E402
+import dns  # noqa: E402
 
 CLIENT, SERVER, EOF, TIMEOUT = 0, 3, 6, 7
 EVENTS = {"wait": (TIMEOUT, b""), "drain": (TIMEOUT, b"x")}
@@ -45,6 +47,28 @@ def client_of(path):
     return b"\0\0\0\0\0\0\0\0" + said
 
 
+def of_dns():
+    """As tests/fuzz/dns_fuzz.c reads it: one answer of each type."""
+    kinds = ["A", "AAAA", "PTR", "MX", "NS", "TXT"]
+    values = ["192.0.2.1", "2001:db8::1", "a.example", (10, "mx.example"),
+              "ns.example", ["v=spf1 ", "-all"]]
+    owner, alias = b"\xc0\x0c", b"\x01c\xc0\x0e"
+    soa = dns.record(owner, "SOA", 300, 300)
+    seeds = {}
+    for number, (kind, value) in enumerate(zip(kinds, values)):
+        seeds[kind] = bytes([number, 1, 0x80, 2, 0]) \
+            + dns.record(owner, kind, 300, value) * 2
+        seeds[f"{kind}-alias"] = bytes([number, 1, 0x80, 2, 0]) \
+            + dns.record(owner, "CNAME", 300, alias) \
+            + dns.record(alias, kind, 300, value)
+        seeds[f"{kind}-none"] = bytes([number, 1, 0x83, 0, 1]) + soa
+    query = dns.Query(b"\0\0", "q.example", "A",
+                      dns.encode_name("q.example") + b"\0\1\0\1", False)
+    seeds["whole"] = b"\x08" + dns.reply(
+        query, [dns.record(owner, "A", 300, "192.0.2.1")])
+    return seeds
+
+
 def write(folder, seeds):
     folder.mkdir(parents=True)
     for name, seed in seeds.items():
@@ -76,6 +100,7 @@ def main():
     write(target / "policy_fuzz",
           files("policy/rules/*.yaml", "tests/config/[YP]*.yaml",
                 "tests/policy/*.yaml"))
+    write(target / "dns_fuzz", of_dns())
     write(target / "config_fuzz", files("tests/config/C*.yaml"))
 
 
