@@ -10,7 +10,7 @@
  * Sections: POLICY a policy file; RULE one rule; THEN what stands beside an
  * action; REPLY of reject and tempfail; TEST one test; LIST one list; CONFIG
  * the configuration file; LISTENER one listener; INTERCEPT, TLS, LOG,
- * TIMEOUTS, LIMITS parts of those.
+ * TIMEOUTS, DNS, LIMITS parts of those.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -106,7 +106,7 @@ KEY(CONFIG, "timeouts",  1, "deadlines; defaults follow RFC 5321 4.5.3.2")
 KEY(CONFIG, "limits",    1, "how much at once")
 KEY(CONFIG, "control",   0, "the control socket")
 KEY(CONFIG, "status",    0, "metrics and the status page")
-KEY(CONFIG, "dns",       0, "the resolver")
+KEY(CONFIG, "dns",       1, "whom DNS is asked for what policies want to know")
 
 KEY(LISTENER, "mode",      1, "tproxy, redirect or explicit; required")
 KEY(LISTENER, "intercept", 1, "of tproxy and redirect: which connections")
@@ -142,6 +142,10 @@ KEY(TIMEOUTS, "data_block", 1, "between two blocks of message text; default 3m")
 KEY(TIMEOUTS, "data_end",   1, "the reply to the end of data; default 10m")
 KEY(TIMEOUTS, "connect",    1, "the connection to the server; default 30s")
 KEY(TIMEOUTS, "handshake",  0, "a TLS handshake")
+
+KEY(DNS, "servers", 1, "system (default): those of /etc/resolv.conf when a worker starts; or up to 4 of ADDRESS, ADDRESS:PORT")
+KEY(DNS, "timeout", 1, "of a question, all tries together; default 3s")
+KEY(DNS, "cache",   1, "answers that a worker remembers; default 10000")
 
 KEY(LIMITS, "sessions", 1, "sessions at once, over all workers; default 8000")
 KEY(LIMITS, "sessions_per_client", 0, "sessions of one client")

@@ -28,6 +28,7 @@ enum policy_section {
 	SECTION_TLS,
 	SECTION_LOG,
 	SECTION_TIMEOUTS,
+	SECTION_DNS,
 	SECTION_LIMITS
 };
 

@@ -44,7 +44,8 @@ struct roster {
 	struct session *dead; /* marked, to be freed */
 	struct buf line;      /* where a record is written before it goes */
 	bool draining;
-	struct own_table *own; /* NULL: loops are not looked for */
+	struct own_table *own;     /* NULL: loops are not looked for */
+	struct resolver *resolver; /* NULL: DNS has temporary errors only */
 };
 
 enum {
