@@ -4,24 +4,12 @@
  * SPDX-License-Identifier: MIT
  */
 #include "base/log.h"
-#include "policy/policy_private.h"
+#include "policy/keys.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-struct key {
-	enum policy_section section;
-	const char *name;
-	bool built;
-};
-
-static const struct key keys[] = {
-#define KEY(section, name, built, sentence) {SECTION_##section, name, built},
-#include "policy/config_keys.h"
-};
-
 enum {
-	KEYS = sizeof(keys) / sizeof(keys[0]),
 	SECTION_KEYS_MAX = 32
 };
 
@@ -56,13 +44,14 @@ reader_check_two(const struct reader *reader, const struct yaml_node *map,
 	const char *known[SECTION_KEYS_MAX], *unbuilt[SECTION_KEYS_MAX];
 	unsigned known_count = 0, unbuilt_count = 0;
 
-	for (unsigned i = 0; i < KEYS; i++) {
-		if (keys[i].section != one && keys[i].section != other)
+	for (unsigned i = 0; i < key_count(); i++) {
+		const struct key *key = key_at(i);
+		if (key->section != one && key->section != other)
 			continue;
-		if (keys[i].built)
-			known[known_count++] = keys[i].name;
+		if (key->need != KEY_LATER)
+			known[known_count++] = key->name;
 		else
-			unbuilt[unbuilt_count++] = keys[i].name;
+			unbuilt[unbuilt_count++] = key->name;
 	}
 	yaml_check_keys(reader->file, map, where, known, known_count, unbuilt,
 	    unbuilt_count, reader->diag);
