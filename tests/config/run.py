@@ -3,9 +3,10 @@
 
 NAME.yaml is a policy (a configuration where NAME begins with C, or where its
 first key is `version`).  NAME.out is what `ehlogate check` says of it, to the
-letter.  NAME begins with the code that it provokes.  Every code that the
-program can say has a file here, and every file's code is one that the program
-can say.  Files beyond the reach of a folder are made on the spot: see MADE.
+letter.  NAME begins with the code that it provokes, and NAME.out has it with
+its place.  Every code that the program can say has a file here and a row in
+policy/codes.h, and nothing else has.  Files beyond the reach of a folder are
+made on the spot: see MADE.
 
     run.py [--accept] [NAME...]     --accept writes the NAME.out anew: read
                                     the change before you commit it
@@ -24,6 +25,10 @@ HERE = pathlib.Path(__file__).resolve().parent
 TOP = HERE.parents[1]
 PROGRAM = os.environ.get("EHLOGATE", str(TOP / "build/ehlogate"))
 CODE = re.compile(r'"([YPC]\d{3})"')
+ROW = re.compile(r'^CODE\(([YPC]\d{3}), (\w+),', re.MULTILINE)
+TABLE = dict(ROW.findall((TOP / "policy/codes.h").read_text()))
+SEVERITIES = {"ERROR": "error", "WARNING": "warning",
+              "EITHER": "(?:error|warning)"}
 
 # What cannot be a file of the tree: its text; None: no file at all.
 MADE = {
@@ -47,8 +52,12 @@ def check(path, folder):
 def compare(name, said, expected):
     """Complaints about one case."""
     code = name.split("-")[0]
-    if f"[{code}]" not in said:
-        yield f"{name}: does not provoke {code}:\n{said}"
+    severity = SEVERITIES[TABLE.get(code, "EITHER")]
+    # An empty file has no line.
+    place = "" if code == "Y010" else r":\d+:\d+"
+    if not re.search(rf"^[\w./-]+{place}: {severity}\[{code}\]: ", said,
+                     re.MULTILINE):
+        yield f"{name}: does not provoke {code} in its place:\n{said}"
     if said != expected:
         yield "".join(difflib.unified_diff(
             expected.splitlines(True), said.splitlines(True),
@@ -78,7 +87,7 @@ def run_made():
 
 
 def run_codes():
-    """The codes of the sources and those of the files are the same."""
+    """The codes of the sources, of the files and of the table are the same."""
     said = {code for folder in ("policy", "proxy")
             for path in (TOP / folder).glob("**/*.[ch]")
             for code in CODE.findall(path.read_text())}
@@ -87,6 +96,10 @@ def run_codes():
                   for code in sorted(said - shown))
     yield "".join(f"{code}: no such code in the sources\n"
                   for code in sorted(shown - said))
+    yield "".join(f"{code}: no row in policy/codes.h\n"
+                  for code in sorted(said - TABLE.keys()))
+    yield "".join(f"{code}: the row in policy/codes.h is never said\n"
+                  for code in sorted(TABLE.keys() - said))
 
 
 def main():
