@@ -6,7 +6,8 @@ first key is `version`).  NAME.out is what `ehlogate check` says of it, to the
 letter.  NAME begins with the code that it provokes, and NAME.out has it with
 its place.  Every code that the program can say has a file here and a row in
 policy/codes.h, and nothing else has.  Files beyond the reach of a folder are
-made on the spot: see MADE.
+made on the spot: see MADE.  What an operator typically gets wrong is in
+mistakes/: each file there gives one message.
 
     run.py [--accept] [NAME...]     --accept writes the NAME.out anew: read
                                     the change before you commit it
@@ -74,6 +75,23 @@ def run_files(names, accept):
         yield from [("\n".join(compare(name, said, expected)))]
 
 
+def run_mistakes(accept):
+    """What an operator gets wrong: one message, and all of it expected."""
+    folder = HERE / "mistakes"
+    for path in sorted(folder.glob("*.yaml")):
+        said = check(path, folder)
+        out = path.with_suffix(".out")
+        if accept:
+            out.write_text(said)
+        expected = out.read_text() if out.exists() else ""
+        one = said.endswith("tells more\nstatus 1\n") and \
+            "\n1 error, 0 warnings; " in said
+        yield "".join(difflib.unified_diff(
+            expected.splitlines(True), said.splitlines(True),
+            str(out), "said")) + (
+                "" if one else f"{path}: more or less than one message\n")
+
+
 def run_made():
     with tempfile.TemporaryDirectory() as folder:
         for name, text in MADE.items():
@@ -109,7 +127,7 @@ def main():
     results = list(run_files(names or sorted(
         path.stem for path in HERE.glob("*.yaml")), accept))
     if not names:
-        results += [*run_made(), *run_codes()]
+        results += [*run_mistakes(accept), *run_made(), *run_codes()]
     failures = [result for result in results if result]
     print("\n".join(failures))
     print(f"{len(results) - len(failures)} passed, {len(failures)} failed")
