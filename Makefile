@@ -103,6 +103,11 @@ contrib/session.schema.json: proxy/audit/fields.h tests/tool/schema.h
 	@$(MAKE) --no-print-directory -s $(OUT)/tool/schema
 	$(OUT)/tool/schema >$@
 
+contrib/policy.schema.json contrib/config.schema.json: policy/config_keys.h \
+    tests/tool/editor_schema.c tests/tool/editor_facts.h
+	@$(MAKE) --no-print-directory -s $(OUT)/tool/editor_schema
+	$(OUT)/tool/editor_schema $(@:contrib/%.schema.json=%) >$@
+
 # libFuzzer targets: tests/fuzz/NAME_fuzz.c with every object, by clang.
 FUZZ      := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
 FUZZ_O    := $(BUILD)/obj-fuzz
@@ -175,8 +180,7 @@ install: all ## install under DESTDIR and PREFIX
 	install -D -m 0755 $(OUT)/ehlogate $(DESTDIR)$(PREFIX)/sbin/ehlogate
 	install -d $(DESTDIR)$(PREFIX)/share/ehlogate/rules
 	install -m 0644 policy/rules/*.yaml $(DESTDIR)$(PREFIX)/share/ehlogate/rules
-	install -D -m 0644 contrib/session.schema.json \
-	    $(DESTDIR)$(PREFIX)/share/ehlogate/session.schema.json
+	install -m 0644 contrib/*.schema.json $(DESTDIR)$(PREFIX)/share/ehlogate
 
 .PHONY: clean
 clean: ## remove build/

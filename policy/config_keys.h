@@ -39,7 +39,7 @@ KEY(POLICY, "capabilities",      MAY,   MAP(CAPABILITIES),         NULL,      "E
 KEY(POLICY, "tests",             MAY,   MAPS(TEST),                NULL,      "what `ehlogate test` runs")
 KEY(POLICY, "mail",              MAY,   RULES,                     NULL,      "rules for MAIL; first match wins")
 KEY(POLICY, "rcpt",              MAY,   RULES,                     NULL,      "rules for each RCPT; first match wins")
-KEY(POLICY, "commands",          MAY,   COMMANDS,                  NULL,      "verbs to deny, or to require something for")
+KEY(POLICY, "commands",          MAY,   COMMANDS("HELO|EHLO|MAIL|RCPT|DATA|BDAT|AUTH|STARTTLS|VRFY|EXPN|HELP|NOOP|ETRN"), NULL,      "verbs to deny, or to require something for")
 KEY(POLICY, "limits",            MAY,   MAP_OR_MAPS(LIMIT),        NULL,      "how much of what; of several, the first whose `when` holds and that says it")
 KEY(POLICY, "include",           MAY,   PATHS,                     NULL,      "other policy files: their lists, and their rules behind this file's own")
 KEY(POLICY, "protocol",          LATER, TEXT,                      NULL,      "how strict the protocol is read")

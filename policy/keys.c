@@ -34,10 +34,10 @@
 #define TYPE_WHEN            PLAIN(WHEN)
 #define TYPE_STEPS           PLAIN(STEPS)
 #define TYPE_FACTS           PLAIN(FACTS)
-#define TYPE_COMMANDS        PLAIN(COMMANDS)
 #define TYPE_SINKS           PLAIN(SINKS)
 #define TYPE_ONE_OF(text)    {.kind = KEY_KIND_ONE_OF, .words = text}
 #define TYPE_SOME_OF(text)   {.kind = KEY_KIND_SOME_OF, .words = text}
+#define TYPE_COMMANDS(text)  {.kind = KEY_KIND_COMMANDS, .words = text}
 #define TYPE_NUMBER(a, b)    {.kind = KEY_KIND_NUMBER, .low = a, .high = b}
 #define TYPE_AUTO_OR(a, b)   {.kind = KEY_KIND_AUTO_OR, .low = a, .high = b}
 #define TYPE_DURATION(a, b)  {.kind = KEY_KIND_DURATION, .least = a, .most = b}

@@ -72,7 +72,8 @@ enum key_kind {
 
 struct key_type {
 	enum key_kind kind;
-	const char *words;           /* ONE_OF, SOME_OF: "one|other" */
+	const char *words;           /* ONE_OF, SOME_OF: "one|other";
+				      * COMMANDS: the verbs */
 	unsigned long low, high;     /* NUMBER, AUTO_OR: both in it */
 	const char *least, *most;    /* DURATION; SIZE has no most */
 	enum policy_section section; /* whose keys its maps have */

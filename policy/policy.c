@@ -208,12 +208,16 @@ read_lists_of(struct policy *policy, const struct reader *reader,
     const struct chain *chain)
 {
 	const struct yaml_node *root = yaml_root(reader->file);
-	const struct yaml_node *lists;
+	const struct yaml_node *lists, *description;
 
 	append_file(policy, reader->file);
 	if (reader_map(reader, root, "a policy") == NULL)
 		return;
 	reader_check_keys(reader, root, SECTION_POLICY, "the policy");
+	description = yaml_get(root, "description");
+	if (description != NULL && description->kind != YAML_SCALAR)
+		reader_error(reader, "P019", description, NULL,
+		    "`description` takes a sentence");
 	read_version(reader, root);
 	if ((lists = yaml_get(root, "lists")) != NULL)
 		policy_read_lists(policy, reader, lists);

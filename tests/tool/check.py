@@ -213,8 +213,8 @@ def rules():
 
 def config():
     """What is said of a file, in each form."""
-    return sum((script(f"tests/config/{name}.py", limit=120)
-                for name in ("run", "forms")), Result())
+    return sum((script(f"tests/config/{name}.py", limit=240)
+                for name in ("run", "forms", "schema")), Result())
 
 
 def dialog(driver, limit, modes=None, env=None):
