@@ -289,6 +289,7 @@ SUITES = {
     "policy": Suite(lambda: script("tests/policy/run.py", limit=120)),
     "rules": Suite(rules),
     "config": Suite(config),
+    "manual": Suite(lambda: script("tests/tool/manual.py", limit=60)),
     "dialog": Suite(lambda: dialog("process", 300)),
     "dialog-asan": Suite(lambda: dialog("process", 600, env={
         **ASAN_ENV, "EHLOGATE_DRIVER": "build/asan/tool/dialog_driver"})),
