@@ -16,7 +16,7 @@ VARIANT :=
 O       := $(BUILD)/obj$(if $(VARIANT),-$(VARIANT))
 OUT     := $(BUILD)$(if $(VARIANT),/$(VARIANT))
 
-LIBS     := yaml-0.1 libpcre2-8 libnftnl libmnl libcap-ng libidn2 libcrypto
+LIBS     := yaml-0.1 libpcre2-8 libnftnl libmnl libcap-ng libidn2 libcrypto libcares libpsl
 CPPFLAGS += -D_GNU_SOURCE -DEHLOGATE_VERSION='"$(VERSION)"' -Iproxy -I.
 # -fno-strict-aliasing: libev's watcher structs overlay each other.
 CFLAGS   += -std=c11 -g -O2 -fno-strict-aliasing -Wall -Wextra -Wshadow \
@@ -147,6 +147,18 @@ check: $(BUILD)/.deps-build $(BUILD)/.deps-demo $(BUILD)/.deps-check ## install 
 bench: all $(BUILD)/.deps-demo $(BUILD)/.deps-check ## HAProxy and the gate on one path, and their ratios
 	@$(PY) tests/bench/bench.py
 
+# Benchmarks of parts: tests/bench/NAME.c, as the test drivers.
+BENCHES := $(patsubst tests/bench/%.c,$(OUT)/bench/%,$(wildcard tests/bench/*.c))
+$(OUT)/bench/%: tests/bench/%.c $(OBJ)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) -o $@ $< \
+	    $(OBJ) $(LDLIBS)
+-include $(BENCHES:=.d)
+
+.PHONY: bench-policy
+bench-policy: $(BENCHES) ## what a decision costs, with lists of a million
+	@set -e; for bench in $(BENCHES); do $$bench; done
+
 .PHONY: demo
 demo: $(BUILD)/.deps-build $(BUILD)/.deps-demo ## a real Exim refuses EXCH_01; behind the gate the mail arrives
 	@$(MAKE) --no-print-directory -s -j$$(nproc) all
@@ -162,8 +174,8 @@ proxy/smtp: proxy/base
 proxy/io: proxy/base
 proxy/net: proxy/base
 policy: proxy/base
-proxy/audit: proxy/base policy/policy.h policy/helo.h
-proxy/relay: proxy/base proxy/smtp proxy/io proxy/net proxy/audit policy/policy.h policy/helo.h
+proxy/audit: proxy/base policy/policy.h policy/helo.h policy/lookup.h
+proxy/relay: proxy/base proxy/smtp proxy/io proxy/net proxy/audit policy/policy.h policy/helo.h policy/lookup.h
 proxy/daemon: proxy/base proxy/io proxy/net proxy/audit proxy/relay policy
 proxy/cli: proxy/base proxy/smtp proxy/net proxy/audit proxy/relay proxy/daemon policy
 proxy: proxy/base proxy/cli
@@ -199,5 +211,5 @@ clean: ## remove build/
 
 .PHONY: help
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | \
-	    awk -F '\t' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | \
+	    awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'

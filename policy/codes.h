@@ -363,6 +363,27 @@ CODE(P107, WARNING, "fewer than 100 recipients",
     "limits: {recipients: 10}\n",
     "Allow 100, or give the limit a `when` for those whom it is meant for.")
 
+CODE(P108, WARNING, "a rule that makes no difference",
+    "Without it the same would happen: a later rule of the same verdict matches all that it does, or the default does the same.",
+    "helo:\n  - {name: one, when: {client: 10.0.0.0/8}, then: accept}\n",
+    "Remove it, or give it the verdict that is meant.")
+CODE(P109, WARNING, "a rule that can never apply",
+    "Its conditions contradict each other: nothing can meet them all.",
+    "helo:\n  - {name: one, when: {helo.valid: true, helo.flaw: underscore}, then: reject}\n",
+    "All keys of `when` must match; where one is enough, list the values of one key, or use `any`.")
+CODE(P110, WARNING, "an expired rule",
+    "The last day of the rule is past; it does nothing any more.",
+    "helo:\n  - {name: one, when: {helo.valid: false}, then: reject, expires: 2020-12-31}\n",
+    "Remove the rule, or give it another day.")
+CODE(P111, WARNING, "a refusal for DNS alone",
+    "RFC 5321 4.1.4 forbids refusing mail only because the HELO name does not lead to the client; many honest servers have such names.",
+    "helo:\n  - {name: one, when: {helo.dns: [none, nxdomain]}, then: reject}\n",
+    "Add another condition, as `client.dnsbl`, or write `allow_rfc5321_4_1_4: true` if that is meant.")
+CODE(P113, WARNING, "rules that STARTTLS blinds",
+    "The listener lets TLS pass unread: of a client that uses it the gate sees neither MAIL nor RCPT, and the rules of these stages judge nothing.",
+    NULL,
+    "Hide STARTTLS on the listener, or know that the rules hold for clear sessions alone. `require_inspection: true` makes it an error.")
+
 CODE(C013, ERROR, "not built in this version",
     "The configuration has the word, this version of the program does not act on it.",
     "log: {sinks: [syslog]}\n",
@@ -459,6 +480,22 @@ CODE(C051, ERROR, "listeners that differ in `on_failure`",
     "All tproxy listeners share one nftables table, which stays or goes as a whole.",
     "listeners:\n  a: {mode: tproxy, on_failure: open, intercept: {port: 25}, policy: inbound.yaml}\n  b: {mode: tproxy, intercept: {port: 587}, policy: inbound.yaml}\n",
     "Give them the same `on_failure`.")
+CODE(C052, ERROR, "no DNS servers, or too many",
+    "`servers` of `dns` is `system`, or a list of 1 to 4.",
+    "dns: {servers: []}\n",
+    "Leave it out to ask the servers of /etc/resolv.conf.")
+CODE(C053, ERROR, "not a DNS server",
+    "A server is an address, or an address and a port; names are not looked up.",
+    "dns: {servers: [dns.example.com]}\n",
+    "Write `192.0.2.53`, or with a port `192.0.2.53:5353`; IPv6 in quotes.")
+CODE(C054, ERROR, "a time-out of DNS out of range",
+    "A question may take 1s to 30s, all tries together; the client waits meanwhile.",
+    "dns: {timeout: 5m}\n",
+    "Write digits and a unit, without quotes, as in 3s.")
+CODE(C055, ERROR, "a cache of DNS out of range",
+    "`cache` is how many answers a worker remembers: 0 to 1000000.",
+    "dns: {cache: many}\n",
+    "Write the number without quotes.")
 CODE(C101, WARNING, "the server sees the gate's address",
     "A server that trusts that address, as an inside one often does, is an open relay for everybody who reaches the gate.",
     "listeners:\n  a: {mode: explicit, bind: 127.0.0.1:2525, upstream: 127.0.0.1:2600, policy: inbound.yaml}\n",

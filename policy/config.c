@@ -14,8 +14,75 @@
 
 enum {
 	WORKERS_MAX = 64,
-	SESSIONS_DEFAULT = 8000
+	SESSIONS_DEFAULT = 8000,
+	DNS_CACHE_MAX = 1000000
 };
+
+/* --- dns ---------------------------------------------------------------------------- */
+
+static void
+read_servers(const struct reader *reader, const struct yaml_node *node,
+    struct config_dns *out)
+{
+	struct yaml_node *one;
+	unsigned count;
+	bool is_list = node->kind == YAML_LIST;
+
+	if (is_list &&
+	    (node->count == 0 || node->count > CONFIG_DNS_SERVERS_MAX)) {
+		reader_error(reader, "C052", node, NULL,
+		    "`servers` is system, or a list of 1 to %d",
+		    (int)CONFIG_DNS_SERVERS_MAX);
+		return;
+	}
+	struct yaml_node *const *items =
+	    reader_scalars(reader, node, "`servers`", &one, &count);
+	if (items == NULL || (!is_list && yaml_is(node, "system")))
+		return;
+	out->servers = policy_alloc(count, sizeof(struct endpoint));
+	for (unsigned i = 0; i < count; i++) {
+		struct endpoint *server = &out->servers[out->server_count];
+		bool has_port = endpoint_parse(items[i]->text, server);
+		if ((has_port && server->port > 0) ||
+		    (!has_port && addr_parse(items[i]->text, &server->addr)))
+			out->server_count++;
+		else
+			reader_error(reader, "C053", items[i], NULL,
+			    "`%.*s` is no ADDRESS and no ADDRESS:PORT",
+			    SLICE_FMT(slice_head(items[i]->text, 80)));
+	}
+}
+
+static void
+read_dns(const struct reader *reader, const struct yaml_node *map,
+    struct config_dns *out)
+{
+	const struct yaml_node *node;
+	uint64_t number;
+
+	if (reader_map(reader, map, "`dns`") == NULL)
+		return;
+	reader_check_keys(reader, map, SECTION_DNS, "`dns`");
+	if ((node = yaml_get(map, "servers")) != NULL)
+		read_servers(reader, node, out);
+	if ((node = yaml_get(map, "timeout")) != NULL) {
+		/* Longer than that and a client gives up before us. */
+		if (!yaml_duration(node, &number) || number < 1000 ||
+		    number > 30000)
+			reader_error(reader, "C054", node, NULL,
+			    "`timeout` must be a duration from 1s to 30s");
+		else
+			out->timeout_ms = (uint32_t)number;
+	}
+	if ((node = yaml_get(map, "cache")) != NULL) {
+		if (!yaml_u64(node, &number) || number > DNS_CACHE_MAX)
+			reader_error(reader, "C055", node, NULL,
+			    "`cache` must be a number from 0 to %d",
+			    (int)DNS_CACHE_MAX);
+		else
+			out->cache = (unsigned)number;
+	}
+}
 
 /* --- log, limits, timeouts ---------------------------------------------------------- */
 
@@ -203,6 +270,7 @@ set_defaults(struct config *config)
 	    .data_block = 180000,
 	    .data_end = 600000,
 	    .connect = 30000};
+	config->dns = (struct config_dns){.timeout_ms = 3000, .cache = 10000};
 	gethostname(host, sizeof(host) - 1);
 	config->node = slice_dup(slice_str(host));
 	if (geteuid() == 0)
@@ -246,6 +314,8 @@ read_root(struct config *config, const struct reader *reader,
 		    "the configuration has no `log`");
 	if ((node = yaml_get(root, "timeouts")) != NULL)
 		read_timeouts(reader, node, &config->timeouts);
+	if ((node = yaml_get(root, "dns")) != NULL)
+		read_dns(reader, node, &config->dns);
 	if ((node = yaml_get(root, "limits")) != NULL)
 		read_limits(reader, node, config);
 	if ((node = yaml_get(root, "listeners")) != NULL)
@@ -287,6 +357,7 @@ config_free(struct config **config_p)
 	for (unsigned i = 0; i < config->sink_count; i++)
 		free(config->sinks[i].path);
 	free(config->sinks);
+	free(config->dns.servers);
 	free(config->user);
 	free(config->node);
 	free(config);

@@ -15,7 +15,7 @@
  * stand in any action's own map; DROP of drop; LIMIT limits of a policy; COMMAND
  * one verb of `commands`; TEST one test; LIST one list; CONFIG
  * the configuration file; LISTENER one listener; INTERCEPT, TLS, LOG,
- * TIMEOUTS, LIMITS parts of those.
+ * TIMEOUTS, DNS, LIMITS parts of those.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -39,7 +39,7 @@ KEY(POLICY, "capabilities",      MAY,   MAP(CAPABILITIES),         NULL,      "E
 KEY(POLICY, "tests",             MAY,   MAPS(TEST),                NULL,      "what `ehlogate test` runs")
 KEY(POLICY, "mail",              MAY,   RULES,                     NULL,      "rules for MAIL; first match wins")
 KEY(POLICY, "rcpt",              MAY,   RULES,                     NULL,      "rules for each RCPT; first match wins")
-KEY(POLICY, "commands",          MAY,   COMMANDS("HELO|EHLO|MAIL|RCPT|DATA|BDAT|AUTH|STARTTLS|VRFY|EXPN|HELP|NOOP|ETRN"), NULL,      "verbs to deny, or to require something for")
+KEY(POLICY, "commands",          MAY,   COMMANDS("HELO|EHLO|MAIL|RCPT|DATA|AUTH|STARTTLS|VRFY|EXPN|HELP|NOOP|ETRN"), NULL,      "verbs to deny, or to require something for")
 KEY(POLICY, "limits",            MAY,   MAP_OR_MAPS(LIMIT),        NULL,      "how much of what; of several, the first whose `when` holds and that says it")
 KEY(POLICY, "include",           MAY,   PATHS,                     NULL,      "other policy files: their lists, and their rules behind this file's own")
 KEY(POLICY, "protocol",          LATER, TEXT,                      NULL,      "how strict the protocol is read")
@@ -98,6 +98,7 @@ KEY(TEST, "mail",     MAY,  TEXT,                      NULL,            "the sen
 KEY(TEST, "size",     MAY,  SIZE("0"),                 NULL,            "SIZE= of MAIL")
 KEY(TEST, "utf8",     MAY,  BOOL,                      "false",         "whether MAIL says SMTPUTF8")
 KEY(TEST, "rcpt",     MAY,  TEXT,                      NULL,            "the recipient of RCPT: the rcpt stage is tested")
+KEY(TEST, "rcpt_count", MAY,  NUMBER(0, 4294967295),     "0",             "recipients before this one")
 KEY(TEST, "auth",     MAY,  TEXT,                      "false",         "as whom the client has authenticated, or true")
 KEY(TEST, "date",     MAY,  DAY,                       NULL,            "the day on which it happens; without it: before anything expires")
 KEY(TEST, "stage",    MAY,  ONE_OF("connect|helo|mail|rcpt"), NULL,            "the stage, where the keys do not tell")
@@ -106,6 +107,7 @@ KEY(TEST, "rule",     MAY,  TEXT,                      NULL,            "the rul
 KEY(TEST, "as",       MAY,  TEXT,                      NULL,            "the name that goes on")
 KEY(TEST, "reply",    MAY,  TEXT,                      NULL,            "how the reply begins")
 KEY(TEST, "at",       MAY,  ONE_OF("mail|rcpt"),       NULL,            "when a refusal is said")
+KEY(TEST, "continues", MAY,  WORDS,                     NULL,            "rules that match on the way and only log")
 KEY(TEST, "given",    MAY,  FACTS,                     NULL,            "what DNS says: a map of facts")
 
 KEY(REFUSAL, "repair",           MUST, STEPS,               NULL,    "the steps; each candidate is one step more")
@@ -135,7 +137,7 @@ KEY(CONFIG, "timeouts",  MAY,   MAP(TIMEOUTS),   NULL,              "deadlines; 
 KEY(CONFIG, "limits",    MAY,   MAP(LIMITS),     NULL,              "how much at once")
 KEY(CONFIG, "control",   LATER, TEXT,            NULL,              "the control socket")
 KEY(CONFIG, "status",    LATER, TEXT,            NULL,              "metrics and the status page")
-KEY(CONFIG, "dns",       LATER, TEXT,            NULL,              "the resolver")
+KEY(CONFIG, "dns",       MAY,   MAP(DNS),        NULL,              "whom DNS is asked for what policies want to know")
 
 KEY(LISTENER, "mode",                MUST,  ONE_OF("tproxy|redirect|explicit"), NULL,       "how connections come in")
 KEY(LISTENER, "intercept",           MAY,   MAP(INTERCEPT),            NULL,       "of tproxy and redirect: which connections")
@@ -171,6 +173,10 @@ KEY(TIMEOUTS, "data_block", MAY,   DURATION("1s", "1d"), "3m",  "between two blo
 KEY(TIMEOUTS, "data_end",   MAY,   DURATION("1s", "1d"), "10m", "the reply to the end of data")
 KEY(TIMEOUTS, "connect",    MAY,   DURATION("1s", "1d"), "30s", "the connection to the server")
 KEY(TIMEOUTS, "handshake",  LATER, TEXT,                 NULL,  "a TLS handshake")
+
+KEY(DNS, "servers", MAY, SERVERS,                "system", "system: those of /etc/resolv.conf when a worker starts")
+KEY(DNS, "timeout", MAY, DURATION("1s", "30s"),  "3s",     "of a question, all tries together")
+KEY(DNS, "cache",   MAY, NUMBER(0, 1000000),     "10000",  "answers that a worker remembers")
 
 KEY(LIMITS, "sessions",            MAY,   NUMBER(1, 1000000), "8000", "sessions at once, over all workers")
 KEY(LIMITS, "sessions_per_client", LATER, TEXT,               NULL,   "sessions of one client")

@@ -44,6 +44,7 @@ enum key_need {
 	KIND(PORTS, "one or more port numbers")                               \
 	KIND(ENDPOINT, "ADDRESS:PORT")                                        \
 	KIND(ENDPOINTS, "one or more ADDRESS:PORT")                           \
+	KIND(SERVERS, "system, or 1 to 4 of ADDRESS, ADDRESS:PORT")           \
 	KIND(DOMAINS, "one or more domain names")                             \
 	KIND(KEYWORDS, "one or more EHLO keywords")                           \
 	KIND(MAP, "a map")                                                    \

@@ -123,6 +123,25 @@ address_list_has(const struct address_list *list, const struct addr *address)
 	       memcmp(address->bytes, ranges->items[low - 1].high, 16) <= 0;
 }
 
+size_t
+address_list_ranges(const struct address_list *list)
+{
+	return list->v4.count + list->v6.count;
+}
+
+void
+address_list_range(const struct address_list *list, size_t i, struct addr *low,
+    struct addr *high)
+{
+	bool v4 = i < list->v4.count;
+	const struct range *range =
+	    v4 ? &list->v4.items[i] : &list->v6.items[i - list->v4.count];
+
+	*low = *high = (struct addr){.family = v4 ? 4 : 6};
+	memcpy(low->bytes, range->low, v4 ? 4 : 16);
+	memcpy(high->bytes, range->high, v4 ? 4 : 16);
+}
+
 /* --- domains ------------------------------------------------------------------------ */
 
 /* Names stand one after another in `text`, lower case; the table holds their

@@ -24,6 +24,12 @@ void address_list_seal(struct address_list *list);
 bool address_list_has(
     const struct address_list *list, const struct addr *address);
 
+/* The list as ranges that are apart, in order, IPv4 first: how many, and the
+ * i-th, both ends in it. */
+size_t address_list_ranges(const struct address_list *list);
+void address_list_range(const struct address_list *list, size_t i,
+    struct addr *low, struct addr *high);
+
 struct domain_list *domain_list_new(void);
 void domain_list_free(struct domain_list **list);
 /* A name, in any case, with or without a trailing dot; it stands for itself

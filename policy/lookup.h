@@ -57,6 +57,15 @@ enum lookup_state {
  *                  organisation: one of those shares its registrable domain;
  *                  none
  *   helo.spf       RFC 7208 2.6 for the HELO identity (2.3)
+ *
+ * A name is taken without the dot of the root.  An address that was said in a
+ * name's place (a literal, with brackets or without) has helo.dns pass if it
+ * is the client's, else exists; helo.ptr none, helo.spf none, helo.address
+ * itself, no mx_address, no ns_address, and is in no helo.rhsbl; nothing is
+ * asked.  Of what is no name that could be asked for, helo.dns is nxdomain.
+ *
+ * Bounds: the first 10 names of the client are confirmed, 10 hosts of an MX or
+ * NS are looked up, the rest is as if it were not there.
  */
 enum {
 	LOOKUP_WORDS_MAX = 8
@@ -69,11 +78,15 @@ struct lookup_value {
 	enum lookup_state state;
 	unsigned word; /* of an enumerated fact: index into lookup_words */
 	/* client.ptr: the confirmed names of the client (a name that does not
-	 * lead back to it says nothing), best first; empty: none */
+	 * lead back to it says nothing), best first: the name said, then those
+	 * of its organisation, then by spelling; empty: none */
 	unsigned name_count;
 	const struct slice *names;
-	/* helo.address, helo.mx_address, helo.ns_address; a zone's answers;
-	 * empty: none, or not listed */
+	/* helo.address, helo.mx_address (without an MX the name's own, RFC
+	 * 5321 5.1), helo.ns_address (of the nearest name, down to the
+	 * registrable domain, that has any); a zone's answers; empty: none, or
+	 * not listed.  Under LOOKUP_TEMPERROR both lists hold what was found
+	 * nevertheless: there may be more. */
 	unsigned addr_count;
 	const struct addr *addrs;
 };
@@ -96,12 +109,16 @@ void lookup_free(struct lookup **lookup);
  * is not pending.  Lives as long as the lookup. */
 const struct lookup_value *lookup_get(
     struct lookup *lookup, enum lookup_fact fact);
-/* `zone` is the zone's name, in the policy's spelling. */
+/* `zone` is the zone's name, in the policy's spelling; one that could not be
+ * asked for (dns_name_is_askable) lists nobody.  Answers within 127.0.0.0/8
+ * are listings; any other answer, and those of 127.255.255.0/24, by which a
+ * list says that it does not answer this resolver, are LOOKUP_TEMPERROR. */
 const struct lookup_value *lookup_get_zone(
     struct lookup *lookup, enum lookup_zone kind, struct slice zone);
 
 /* Sets a value in advance: from a test's `given`, from a record.  Lists, names
- * and the zone are copied. */
+ * and the zone are copied.  Too late, and without effect, once lookup_get gave
+ * a value that was not pending. */
 void lookup_give(struct lookup *lookup, enum lookup_fact fact,
     const struct lookup_value *value);
 void lookup_give_zone(struct lookup *lookup, enum lookup_zone kind,
@@ -116,8 +133,9 @@ bool lookup_peek_zone(const struct lookup *lookup, unsigned i,
     enum lookup_zone *kind, struct slice *zone,
     const struct lookup_value **value);
 
-/* The registrable domain of a name by the public suffix list (libpsl), e.g.
- * example.co.uk of a.b.example.co.uk; empty where there is none. */
+/* The registrable domain of a name by the public suffix list (the one within
+ * libpsl: no file is read), e.g. example.co.uk of a.b.example.co.uk; empty
+ * where there is none.  Part of `name`. */
 struct slice lookup_organisation(struct slice name);
 
 #endif

@@ -344,6 +344,36 @@ read_all(struct policy *policy, const struct reader *reader, const char *path)
 	free(real);
 }
 
+static bool
+clause_asks(const struct clause *clause)
+{
+	for (unsigned i = 0; i < clause->count; i++)
+		if (clause->conditions[i].lookup)
+			return true;
+	return false;
+}
+
+static bool
+rule_asks(const struct rule *rule)
+{
+	bool asks = rule->then.uses_ptr || clause_asks(&rule->when.all);
+
+	for (unsigned i = 0; i < rule->when.any_count; i++)
+		asks |= clause_asks(&rule->when.any[i]);
+	return asks;
+}
+
+static bool
+asks_dns(const struct policy *policy)
+{
+	bool asks = policy->otherwise.uses_ptr || policy->refusal.uses_ptr;
+
+	for (unsigned stage = 0; stage < POLICY_STAGE_COUNT; stage++)
+		for (unsigned i = 0; i < policy->rules[stage].count; i++)
+			asks |= rule_asks(&policy->rules[stage].items[i]);
+	return asks;
+}
+
 static void
 set_version(struct policy *policy)
 {
@@ -380,6 +410,7 @@ policy_load(const char *path, struct diag *diag)
 		return NULL;
 	}
 	set_version(policy);
+	policy->asks_dns = asks_dns(policy);
 	return policy;
 }
 

@@ -1,5 +1,5 @@
 /*
- * Warnings about a policy: what is legal and probably not meant.
+ * What a policy means for the listener that uses it.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -18,13 +18,13 @@ changes_name(const struct then *then)
 }
 
 static void
-complain_starttls(const struct policy *policy, struct diag *diag,
+complain_starttls(const struct yaml_file *file, struct diag *diag,
     const struct yaml_node *node, struct slice listener)
 {
 	bool alone = listener.len == 0;
 
-	yaml_complain(policy->file, diag, alone ? DIAG_WARNING : DIAG_ERROR,
-	    "P105", node, NULL,
+	yaml_complain(file, diag, alone ? DIAG_WARNING : DIAG_ERROR, "P105",
+	    node, NULL,
 	    "this changes the name and does not say what becomes of STARTTLS%s"
 	    "%.*s%s: inside TLS the client says the old name again; write "
 	    "`starttls: pass` for clients that never use it, or `starttls: "
@@ -42,14 +42,16 @@ check_starttls(
 	for (unsigned i = 0; i < rules->count; i++)
 		if (changes_name(&rules->items[i].then) &&
 		    rules->items[i].then.starttls == POLICY_STARTTLS_UNSAID)
-			complain_starttls(
-			    policy, diag, rules->items[i].node, listener);
+			complain_starttls(rules->items[i].file, diag,
+			    rules->items[i].node, listener);
 	if (changes_name(&policy->otherwise) &&
 	    policy->otherwise.starttls == POLICY_STARTTLS_UNSAID)
-		complain_starttls(policy, diag, policy->default_node, listener);
+		complain_starttls(
+		    policy->file, diag, policy->default_node, listener);
 	if (policy->has_refusal &&
 	    policy->refusal.starttls == POLICY_STARTTLS_UNSAID)
-		complain_starttls(policy, diag, policy->refusal_node, listener);
+		complain_starttls(
+		    policy->file, diag, policy->refusal_node, listener);
 }
 
 /* A fact that cannot be seen once STARTTLS passes through. */
@@ -67,6 +69,26 @@ check_inspection(const struct policy *policy, struct diag *diag,
 	    SLICE_FMT(listener->name));
 }
 
+/* Facts of a stage that comes after STARTTLS. */
+static void
+warn_hidden(const struct policy *policy, struct diag *diag,
+    const struct policy_listener_facts *listener)
+{
+	for (unsigned stage = POLICY_STAGE_MAIL; stage < POLICY_STAGE_COUNT;
+	     stage++) {
+		const struct rules *rules = &policy->rules[stage];
+		if (rules->count == 0)
+			continue;
+		yaml_complain(rules->items[0].file, diag, DIAG_WARNING, "P113",
+		    rules->items[0].node, NULL,
+		    "the rules of `%s` see nothing of a client that uses "
+		    "STARTTLS on listener `%.*s`: its `tls: {client: pass}` "
+		    "hides what is said inside",
+		    policy_stage_name((enum policy_stage)stage),
+		    SLICE_FMT(listener->name));
+	}
+}
+
 void
 policy_check_listener(const struct policy *policy,
     const struct policy_listener_facts *listener, struct diag *diag)
@@ -75,97 +97,12 @@ policy_check_listener(const struct policy *policy,
 		return;
 	check_starttls(policy, diag, listener->name);
 	check_inspection(policy, diag, listener);
+	if (!listener->require_inspection)
+		warn_hidden(policy, diag, listener);
 }
 
 void
 policy_check_alone(const struct policy *policy, struct diag *diag)
 {
 	check_starttls(policy, diag, SLICE(""));
-}
-
-/* --- lints ----------------------------------------------------------------------------- */
-
-static bool
-same_node(const struct yaml_node *a, const struct yaml_node *b)
-{
-	if (a == NULL || b == NULL)
-		return a == b;
-	if (a->kind != b->kind || a->count != b->count ||
-	    !slice_eq(a->text, b->text))
-		return false;
-	for (unsigned i = 0; i < a->count; i++)
-		if (!same_node(a->items[i], b->items[i]) ||
-		    (a->kind == YAML_MAP &&
-			!slice_eq(a->keys[i]->text, b->keys[i]->text)))
-			return false;
-	return true;
-}
-
-/* Proven only: an earlier rule that always decides, or asks the very same. */
-static void
-lint_shadows(const struct policy *policy, const struct reader *reader,
-    const struct rules *rules)
-{
-	(void)policy;
-	for (unsigned i = 1; i < rules->count; i++) {
-		for (unsigned j = 0; j < i; j++) {
-			const struct rule *early = &rules->items[j];
-			const struct rule *late = &rules->items[i];
-			if (early->then.goes_on || early->monitor)
-				continue;
-			if (early->when_node != NULL &&
-			    !same_node(early->when_node, late->when_node))
-				continue;
-			reader_warn(reader, "P101", late->node, NULL,
-			    "rule `%.*s` can never fire: `%.*s` (line %u) %s",
-			    SLICE_FMT(late->id.name), SLICE_FMT(early->id.name),
-			    early->id.line,
-			    early->when_node == NULL
-				? "matches everything before it"
-				: "asks the same before it");
-			break;
-		}
-	}
-}
-
-static void
-lint_repair(const struct reader *reader, const struct rule *rule)
-{
-	const struct helo_repair *repair = &rule->then.repair;
-
-	if (rule->then.action != POLICY_REPAIR)
-		return;
-	for (unsigned i = 0; i < repair->count; i++)
-		if (repair->steps[i].step == HELO_STEP_CLIENT_LITERAL ||
-		    repair->steps[i].step == HELO_STEP_REPLACE)
-			return;
-	reader_warn(reader, "P104", rule->node, NULL,
-	    "the repairs of rule `%.*s` can end in a name that is still "
-	    "invalid, and then refuse it: `client_literal` at the end cannot",
-	    SLICE_FMT(rule->id.name));
-}
-
-void
-policy_lint(const struct policy *policy, struct diag *diag)
-{
-	const struct reader to = {policy->file, diag};
-	const struct reader *reader = &to;
-
-	for (unsigned stage = 0; stage < POLICY_STAGE_COUNT; stage++) {
-		const struct rules *rules = &policy->rules[stage];
-		lint_shadows(policy, reader, rules);
-		for (unsigned i = 0; i < rules->count; i++) {
-			const struct rule *rule = &rules->items[i];
-			lint_repair(reader, rule);
-			if (!rule->tested)
-				reader_warn(reader, "P103", rule->node, NULL,
-				    "rule `%.*s` has no test",
-				    SLICE_FMT(rule->id.name));
-		}
-	}
-	for (unsigned i = 0; i < policy->list_count; i++)
-		if (!policy->lists[i]->used)
-			reader_warn(reader, "P102", policy->lists[i]->node,
-			    NULL, "no rule uses the list `%.*s`",
-			    SLICE_FMT(policy->lists[i]->name));
 }

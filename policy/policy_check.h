@@ -25,9 +25,13 @@ void policy_check_listener(const struct policy *policy,
     const struct policy_listener_facts *listener, struct diag *diag);
 /* The same as a warning, for a policy that is looked at alone. */
 void policy_check_alone(const struct policy *policy, struct diag *diag);
-/* Warnings of what is legal and probably not meant: rules that can never fire,
- * rules without a test, unused lists, repairs that can end invalid. */
-void policy_lint(const struct policy *policy, struct diag *diag);
+/* Warnings of what is legal and probably not meant: rules that can never fire
+ * (shadowed by others, also by several together: proven, with the proof; or
+ * contradictory), that make no difference, have expired on `now_s` (seconds
+ * since 1970; 0: none has), have no test, or refuse what RFC 5321 4.1.4 says
+ * not to refuse; unused lists; repairs that can end invalid. */
+void policy_lint(
+    const struct policy *policy, uint64_t now_s, struct diag *diag);
 
 /* Sets what DNS says of a fact, from YAML: a word, a name or address or a list
  * of them, `none`, `temperror`; of client.dnsbl and helo.rhsbl a zone, or a map

@@ -133,7 +133,7 @@ policy_limits(const struct policy *policy, const struct policy_facts *facts,
 
 /* What may be denied: not what a session cannot do without. */
 static const char *const verbs[] = {"HELO", "EHLO", "MAIL", "RCPT", "DATA",
-    "BDAT", "AUTH", "STARTTLS", "VRFY", "EXPN", "HELP", "NOOP", "ETRN"};
+    "AUTH", "STARTTLS", "VRFY", "EXPN", "HELP", "NOOP", "ETRN"};
 
 enum {
 	VERBS = sizeof(verbs) / sizeof(verbs[0])
@@ -218,6 +218,21 @@ policy_read_commands(struct policy *policy, const struct reader *reader,
 		if (at != -1)
 			read_require(policy, reader, verbs[at], node->items[i]);
 	}
+}
+
+bool
+policy_has_command(const struct policy *policy, struct slice verb)
+{
+	for (unsigned i = 0; i < policy->command_count; i++)
+		if (slice_eq(policy->commands[i].verb, verb))
+			return true;
+	return false;
+}
+
+bool
+policy_has_limits(const struct policy *policy)
+{
+	return policy->limit_count > 0;
 }
 
 static void

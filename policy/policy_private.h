@@ -35,6 +35,7 @@ enum policy_section {
 	SECTION_TLS,
 	SECTION_LOG,
 	SECTION_TIMEOUTS,
+	SECTION_DNS,
 	SECTION_LIMITS
 };
 
@@ -218,6 +219,7 @@ struct rule {
 	struct policy_rule_id id;
 	const struct yaml_node *node;
 	const struct yaml_node *when_node; /* NULL: always */
+	const struct yaml_node *then_node;
 	const struct yaml_file *file;
 	struct when when;
 	struct then then;
@@ -244,11 +246,13 @@ struct policy_test {
 	enum policy_verb verb;
 	bool tls, fallback, auth, utf8;
 	int64_t size;
+	unsigned rcpt_count;
 	uint64_t wall_s;
 	const struct yaml_node *given; /* NULL: DNS says nothing */
 	int expect;                    /* enum policy_action */
 	int at;                        /* enum policy_at, or -1: not said */
 	struct slice rule, as, reply;
+	const struct yaml_node *continues; /* NULL, or a name, or names */
 	bool has_as, has_reply;
 };
 
@@ -303,6 +307,7 @@ struct policy {
 	unsigned command_count;
 	struct policy_test *tests;
 	unsigned test_count;
+	bool asks_dns;
 	char version[17];
 };
 

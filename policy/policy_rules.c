@@ -263,6 +263,7 @@ read_rule(struct policy *policy, const struct source *source,
 		policy_read_when(
 		    policy, when.reader, when.node, stage, &rule->when);
 	}
+	rule->then_node = then.node;
 	if (then.node == NULL &&
 	    reader_is_misspelt(source->map, SECTION_RULE, "then"))
 		;

@@ -112,6 +112,41 @@ read_words(const struct reader *reader, const struct yaml_node *map,
 }
 
 static void
+read_rcpt_count(const struct reader *reader, const struct yaml_node *node,
+    struct policy_test *out)
+{
+	uint64_t count;
+
+	if (yaml_u64(node, &count) && count <= UINT32_MAX)
+		out->rcpt_count = (unsigned)count;
+	else
+		reader_error(
+		    reader, "P037", node, NULL, "`rcpt_count` takes a number");
+}
+
+/* Rules that must have matched and gone on. */
+static void
+read_continues(struct policy *policy, const struct reader *reader,
+    const struct yaml_node *map, struct policy_test *out)
+{
+	const struct yaml_node *node = yaml_get(map, "continues");
+	struct yaml_node *one;
+	unsigned count;
+
+	if (node == NULL)
+		return;
+	struct yaml_node *const *items =
+	    reader_scalars(reader, node, "`continues`", &one, &count);
+	for (unsigned i = 0; items != NULL && i < count; i++)
+		if (!policy_note_tested(policy, items[i]->text))
+			reader_error(reader, "P072", items[i], NULL,
+			    "there is no rule `%.*s`",
+			    SLICE_FMT(slice_head(items[i]->text, 64)));
+	if (items != NULL)
+		out->continues = node;
+}
+
+static void
 read_envelope(const struct reader *reader, const struct yaml_node *map,
     struct policy_test *out)
 {
@@ -130,6 +165,8 @@ read_envelope(const struct reader *reader, const struct yaml_node *map,
 	else if (size != NULL)
 		reader_error(reader, "P037", size, NULL,
 		    "`size` takes a number of octets");
+	if (yaml_get(map, "rcpt_count") != NULL)
+		read_rcpt_count(reader, yaml_get(map, "rcpt_count"), out);
 	if (auth != NULL && !yaml_bool(auth, &out->auth))
 		out->auth = read_text(reader, map, "auth", &out->auth_user);
 	if (date != NULL && !policy_read_day(date, &out->wall_s))
@@ -195,6 +232,7 @@ read_test(struct policy *policy, const struct reader *reader,
 		reader_error(reader, "P072", yaml_get(map, "rule"), NULL,
 		    "there is no rule `%.*s`",
 		    SLICE_FMT(slice_head(out->rule, 64)));
+	read_continues(policy, reader, map, out);
 	read_flag(reader, map, "tls", &out->tls);
 	read_flag(reader, map, "fallback", &out->fallback);
 	read_flag(reader, map, "utf8", &out->utf8);
@@ -253,6 +291,34 @@ moment_name(int at)
 }
 
 static bool
+has_continued(const struct policy_verdict *verdict, struct slice name)
+{
+	for (unsigned i = 0; i < verdict->continued_count; i++)
+		if (slice_eq(verdict->continued[i].name, name))
+			return true;
+	return false;
+}
+
+static bool
+all_continued(const struct yaml_node *names,
+    const struct policy_verdict *verdict, struct buf *out)
+{
+	unsigned count = names->kind == YAML_LIST ? names->count : 1;
+
+	for (unsigned i = 0; i < count; i++) {
+		struct slice name = names->kind == YAML_LIST
+					? names->items[i]->text
+					: names->text;
+		if (has_continued(verdict, name))
+			continue;
+		buf_printf(out, "the rule `%.*s` did not match on the way\n",
+		    SLICE_FMT(name));
+		return false;
+	}
+	return true;
+}
+
+static bool
 agrees(const struct policy_test *test, const struct policy_verdict *verdict,
     struct buf *out)
 {
@@ -270,6 +336,9 @@ agrees(const struct policy_test *test, const struct policy_verdict *verdict,
 		return differ(out, "the moment",
 		    slice_str(moment_name((int)verdict->at)),
 		    slice_str(moment_name(test->at)));
+	if (test->continues != NULL &&
+	    !all_continued(test->continues, verdict, out))
+		return false;
 	if (test->has_as && !slice_eq(forwarded(test, verdict), test->as))
 		return differ(
 		    out, "the name", forwarded(test, verdict), test->as);
@@ -336,6 +405,7 @@ policy_test_run(const struct policy *policy, unsigned i, struct buf *out)
 	    .mail_size = test->size,
 	    .mail_utf8 = test->utf8,
 	    .rcpt_to = test->rcpt,
+	    .rcpt_count = test->rcpt_count,
 	    .lookup = lookup,
 	    .wall_s = test->wall_s,
 	    .ref = SLICE("0000000000000000")};

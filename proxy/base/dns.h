@@ -82,11 +82,14 @@ void dns_book_free(struct dns_book **book);
  * lives as long as the book. */
 const struct dns_answer *dns_book_ask(
     struct dns_book *book, struct slice name, enum dns_type type);
-/* Copies an answer in; the first one for a question holds. */
+/* Copies an answer in, asked for or not; the first one for a question holds.
+ * DNS_FOUND without a record is kept as DNS_NODATA; a text that is longer than
+ * DNS_TEXT_MAX, or no memory, as DNS_TEMPERROR: half a text says something
+ * else. */
 void dns_book_answer(struct dns_book *book, const struct dns_question *question,
     const struct dns_answer *answer);
-/* A question that is noted, has no answer and was not taken before; false:
- * there is none. */
+/* A question that is noted, has no answer and was not taken before, the oldest
+ * first; false: there is none.  Its name lives as long as the book. */
 bool dns_book_take(struct dns_book *book, struct dns_question *out);
 /* Questions without an answer. */
 unsigned dns_book_pending(const struct dns_book *book);

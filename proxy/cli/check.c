@@ -9,6 +9,7 @@
 #include "policy/policy_check.h"
 
 #include <getopt.h>
+#include <time.h>
 
 enum {
 	OUTPUT_MAX = 64 * 1024 * 1024
@@ -43,7 +44,7 @@ check_policy(const char *path, struct diag *diag)
 
 	if (policy != NULL) {
 		policy_check_alone(policy, diag);
-		policy_lint(policy, diag);
+		policy_lint(policy, (uint64_t)time(NULL), diag);
 	}
 	policy_free(&policy);
 	if (diag_errors(diag) == errors)
@@ -58,7 +59,8 @@ check_config(const char *path, struct diag *diag)
 	struct config *config = config_load(path, diag);
 
 	for (unsigned i = 0; config != NULL && i < config->listener_count; i++)
-		policy_lint(config->listeners[i].policy, diag);
+		policy_lint(
+		    config->listeners[i].policy, (uint64_t)time(NULL), diag);
 	if (diag_errors(diag) == errors)
 		fprintf(stderr, "%s: fine, %u listeners\n", path,
 		    config->listener_count);

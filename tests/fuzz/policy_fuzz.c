@@ -136,7 +136,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	assert((policy == NULL) == (diag_errors(diag) > 0));
 	if (policy != NULL) {
 		policy_check_alone(policy, diag);
-		policy_lint(policy, diag);
+		policy_lint(policy, 1800000000, diag);
 		try_names(policy);
 		run_tests(policy);
 	}

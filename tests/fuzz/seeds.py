@@ -11,8 +11,10 @@ import sys
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / "tests/tool"))
+sys.path.insert(0, str(TOP / "tests/perimeter/lab"))
 
 import dialog  # noqa: E402
+import dns  # noqa: E402
 
 CLIENT, SERVER, EOF, TIMEOUT = 0, 3, 6, 7
 EVENTS = {"wait": (TIMEOUT, b""), "drain": (TIMEOUT, b"x")}
@@ -44,6 +46,28 @@ def client_of(path):
                     dialog.Transcript(path).steps
                     if kind in ("C>S", "C>", "C!") and text != "close")
     return b"\0\0\0\0\0\0\0\0" + said
+
+
+def of_dns():
+    """As tests/fuzz/dns_fuzz.c reads it: one answer of each type."""
+    kinds = ["A", "AAAA", "PTR", "MX", "NS", "TXT"]
+    values = ["192.0.2.1", "2001:db8::1", "a.example", (10, "mx.example"),
+              "ns.example", ["v=spf1 ", "-all"]]
+    owner, alias = b"\xc0\x0c", b"\x01c\xc0\x0e"
+    soa = dns.record(owner, "SOA", 300, 300)
+    seeds = {}
+    for number, (kind, value) in enumerate(zip(kinds, values)):
+        seeds[kind] = bytes([number, 1, 0x80, 2, 0]) \
+            + dns.record(owner, kind, 300, value) * 2
+        seeds[f"{kind}-alias"] = bytes([number, 1, 0x80, 2, 0]) \
+            + dns.record(owner, "CNAME", 300, alias) \
+            + dns.record(alias, kind, 300, value)
+        seeds[f"{kind}-none"] = bytes([number, 1, 0x83, 0, 1]) + soa
+    query = dns.Query(b"\0\0", "q.example", "A",
+                      dns.encode_name("q.example") + b"\0\1\0\1", False)
+    seeds["whole"] = b"\x08" + dns.reply(
+        query, [dns.record(owner, "A", 300, "192.0.2.1")])
+    return seeds
 
 
 def write(folder, seeds):
@@ -99,6 +123,7 @@ def main():
           files("policy/rules/*.yaml", "tests/config/[YP]*.yaml",
                 "tests/config/mistakes/*.yaml",
                 "tests/policy/*.yaml"))
+    write(target / "dns_fuzz", of_dns())
     write(target / "config_fuzz", files("tests/config/C*.yaml"))
     for name in ("policy_fuzz", "config_fuzz"):
         (target / f"{name}.dict").write_text(keys())

@@ -12,6 +12,10 @@
  */
 #include "tests/tool/editor_facts.h"
 
+#define SERVER                                                           \
+	"\"type\": \"string\", \"pattern\": \"^([0-9A-Fa-f:.]+|[0-9.]+:" \
+	"[0-9]{1,5}|\\\\[[0-9A-Fa-f:.]+\\\\]:[0-9]{1,5})$\""
+
 /* --- values of keys ------------------------------------------------------- */
 
 static const char *const section_names[] = {
@@ -33,6 +37,7 @@ static const char *const section_names[] = {
     [SECTION_TLS] = "tls",
     [SECTION_LOG] = "log",
     [SECTION_TIMEOUTS] = "timeouts",
+    [SECTION_DNS] = "dns",
     [SECTION_LIMITS] = "limits",
 };
 
@@ -176,6 +181,10 @@ plain_shape(enum key_kind kind)
 	    [KEY_KIND_ENDPOINT] =
 		"\"type\": \"string\", \"pattern\": "
 		"\"^([0-9.]+|\\\\[[0-9A-Fa-f:.]+\\\\]):[0-9]{1,5}$\"",
+	    [KEY_KIND_SERVERS] =
+		"\"anyOf\": [{\"const\": \"system\"}, {" SERVER
+		"}, {\"type\": \"array\", \"minItems\": 1, \"maxItems\": 4, "
+		"\"items\": {" SERVER "}}]",
 	    [KEY_KIND_NOTHING] = "\"type\": \"null\"",
 	    [KEY_KIND_RULE_MODE] =
 		"\"anyOf\": [{\"enum\": [\"enforce\", \"monitor\"]}, "

@@ -115,7 +115,7 @@ put_key(const struct key *key)
 static const char *const sections[] = {"POLICY", "RULE", "THEN", "REPLY",
     "MODIFIER", "DROP", "LIMIT", "COMMAND", "LIST", "TEST", "REFUSAL",
     "CAPABILITIES", "CONFIG", "LISTENER", "INTERCEPT", "TLS", "LOG", "TIMEOUTS",
-    "LIMITS"};
+    "DNS", "LIMITS"};
 _Static_assert(sizeof(sections) / sizeof(sections[0]) == SECTION_LIMITS + 1,
     "a section lacks its name");
 

@@ -109,7 +109,7 @@ fixture_fill(struct record *record)
 	struct endpoint local = fixture_endpoint("192.0.2.7:50001");
 
 	fixture_verdict(&verdict, true);
-	record_connect_verdict(record, &verdict);
+	record_connect_verdict(record, &verdict, NULL, 0);
 	record_connected(record, &local, 1000100);
 	record_greeting(record, SLICE("220 mx ESMTP"), "server", 1000300);
 	record_clock(record, 1001000);
