@@ -186,8 +186,9 @@ read_timeout(const struct reader *reader, const struct yaml_node *map,
 		return;
 	if (!yaml_duration(node, &ms) || ms == 0 || ms > 86400000)
 		reader_error(reader, "C031", node, NULL,
-		    "`%s` must be a duration from 1s to 1d, as in 30s or 5m",
-		    key);
+		    "`%s` must be a duration from 1s to 1d, as in 30s or "
+		    "5m%s",
+		    key, reader_unquote(node));
 	else
 		*out = (uint32_t)ms;
 }
@@ -220,7 +221,8 @@ read_limits(const struct reader *reader, const struct yaml_node *node,
 		return;
 	if (!yaml_u64(sessions, &number) || number == 0 || number > 1000000)
 		reader_error(reader, "C032", sessions, NULL,
-		    "`sessions` must be a number from 1 to 1000000");
+		    "`sessions` must be a number from 1 to 1000000%s",
+		    reader_unquote(sessions));
 	else
 		config->sessions_max = (unsigned)number;
 }
@@ -235,8 +237,8 @@ read_workers(const struct reader *reader, const struct yaml_node *node,
 		return;
 	if (!yaml_u64(node, &number) || number == 0 || number > WORKERS_MAX)
 		reader_error(reader, "C033", node, NULL,
-		    "`workers` must be auto or a number from 1 to %d",
-		    (int)WORKERS_MAX);
+		    "`workers` must be auto or a number from 1 to %d%s",
+		    (int)WORKERS_MAX, reader_unquote(node));
 	else
 		config->workers = (unsigned)number;
 }
@@ -292,9 +294,11 @@ read_root(struct config *config, const struct reader *reader,
 
 	reader_check_keys(reader, root, SECTION_CONFIG, "the configuration");
 	node = yaml_get(root, "version");
-	if (node == NULL || !yaml_is(node, "1") || node->quoted)
+	if (node == NULL ? !reader_is_misspelt(root, SECTION_CONFIG, "version")
+			 : !yaml_is(node, "1") || node->quoted)
 		reader_error(reader, "C028", node == NULL ? root : node, NULL,
-		    "the file must say its version: `version: 1`");
+		    "the file must say its version: `version: 1`%s",
+		    node == NULL ? "" : reader_unquote(node));
 	if ((node = yaml_get(root, "node")) != NULL)
 		replace(&config->node, read_word(reader, node, "node"));
 	if ((node = yaml_get(root, "user")) != NULL)
@@ -303,7 +307,7 @@ read_root(struct config *config, const struct reader *reader,
 		read_workers(reader, node, config);
 	if ((node = yaml_get(root, "log")) != NULL)
 		read_log(reader, node, config);
-	else
+	else if (!reader_is_misspelt(root, SECTION_CONFIG, "log"))
 		reader_error(reader, "C030", root,
 		    "add `log: {sinks: [{file: "
 		    "/var/log/ehlogate/session.jsonl}]}`",
@@ -316,7 +320,7 @@ read_root(struct config *config, const struct reader *reader,
 		read_limits(reader, node, config);
 	if ((node = yaml_get(root, "listeners")) != NULL)
 		config_read_listeners(config, reader, node);
-	else
+	else if (!reader_is_misspelt(root, SECTION_CONFIG, "listeners"))
 		reader_error(reader, "C029", root, NULL,
 		    "the configuration has no `listeners`");
 }

@@ -25,6 +25,9 @@ read_refusal(struct policy *policy, const struct reader *reader,
 	if (reader_map(reader, node, "`on_server_refusal`") == NULL)
 		return;
 	reader_check_keys(reader, node, SECTION_REFUSAL, "`on_server_refusal`");
+	if (repair == NULL &&
+	    reader_is_misspelt(node, SECTION_REFUSAL, "repair"))
+		return;
 	if (repair == NULL) {
 		reader_error(reader, "P024", node, NULL,
 		    "`on_server_refusal` needs `repair`");
@@ -98,6 +101,8 @@ read_default(struct policy *policy, const struct reader *reader,
 	const struct yaml_node *node = yaml_get(root, "default");
 
 	policy->otherwise.bare = true;
+	if (node == NULL && reader_is_misspelt(root, SECTION_POLICY, "default"))
+		return;
 	if (node == NULL) {
 		reader_error(reader, "P026", root,
 		    "add `default: accept` or `default: reject`",
@@ -117,6 +122,8 @@ read_version(const struct reader *reader, const struct yaml_node *root)
 {
 	const struct yaml_node *node = yaml_get(root, "policy");
 
+	if (node == NULL && reader_is_misspelt(root, SECTION_POLICY, "policy"))
+		return;
 	if (node == NULL)
 		reader_error(reader, "P028", root, NULL,
 		    "the file must say its language's version: `policy: 1`");
@@ -201,12 +208,16 @@ read_lists_of(struct policy *policy, const struct reader *reader,
     const struct chain *chain)
 {
 	const struct yaml_node *root = yaml_root(reader->file);
-	const struct yaml_node *lists;
+	const struct yaml_node *lists, *description;
 
 	append_file(policy, reader->file);
 	if (reader_map(reader, root, "a policy") == NULL)
 		return;
 	reader_check_keys(reader, root, SECTION_POLICY, "the policy");
+	description = yaml_get(root, "description");
+	if (description != NULL && description->kind != YAML_SCALAR)
+		reader_error(reader, "P019", description, NULL,
+		    "`description` takes a sentence");
 	read_version(reader, root);
 	if ((lists = yaml_get(root, "lists")) != NULL)
 		policy_read_lists(policy, reader, lists);
@@ -222,7 +233,7 @@ is_loop(const struct reader *reader, const struct yaml_node *node,
 	while (at != NULL && strcmp(at->path, path) != 0)
 		at = at->up;
 	if (at != NULL)
-		reader_error(reader, "P083", node, NULL,
+		reader_error(reader, "P083", node, "remove this one",
 		    "an include loop: %.*s is being read already%s",
 		    SLICE_FMT(slice_head(node->text, 200)),
 		    at == chain ? " (it includes itself)" : "");

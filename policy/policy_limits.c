@@ -27,7 +27,8 @@ read_count(const struct reader *reader, const struct yaml_node *map,
 		return;
 	if (!yaml_u64(node, &number) || number == 0 || number > COUNT_MAX)
 		reader_error(reader, "P086", node, NULL,
-		    "`%s` takes a number from 1 to %d", key, (int)COUNT_MAX);
+		    "`%s` takes a number from 1 to %d%s", key, (int)COUNT_MAX,
+		    reader_unquote(node));
 	else
 		*out = (unsigned)number;
 }
@@ -41,7 +42,8 @@ read_size(
 	if (node != NULL && (!yaml_size(node, out) || *out < 65536))
 		reader_error(reader, "P086", node, NULL,
 		    "`size` takes octets, at least 64K (RFC 5321 4.5.3.1.7), "
-		    "as in 50M");
+		    "as in 50M%s",
+		    reader_unquote(node));
 }
 
 /* A limit is asked for in the middle of a session: nothing waits for DNS

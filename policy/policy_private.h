@@ -51,6 +51,12 @@ void reader_check_keys(const struct reader *reader, const struct yaml_node *map,
 /* The same with the keys of two sections. */
 void reader_check_two(const struct reader *reader, const struct yaml_node *map,
     enum policy_section one, enum policy_section other, const char *where);
+/* Whether a key that the section does not have is probably meant as `name`:
+ * then it has been complained of, and `name` is not missing besides. */
+bool reader_is_misspelt(
+    const struct yaml_node *map, enum policy_section section, const char *name);
+/* ", without quotes" of a quoted scalar; else "". */
+const char *reader_unquote(const struct yaml_node *node);
 /* Adds an error at a node. */
 #define reader_error(reader, code, node, hint, ...)                           \
 	yaml_complain((reader)->file, (reader)->diag, DIAG_ERROR, code, node, \

@@ -7,6 +7,7 @@
 #include "policy/yaml.h"
 
 #include "base/log.h"
+#include "policy/yaml_private.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +16,6 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <yaml.h>
 
 enum {
 	DEPTH_MAX = 16,
@@ -186,19 +186,13 @@ complain_syntax(struct builder *builder)
 {
 	const yaml_parser_t *parser = &builder->parser;
 	const struct yaml_file *file = builder->file;
-	yaml_mark_t mark = parser->problem_mark;
-	const char *context = parser->context == NULL ? "" : parser->context;
-	char text[256];
+	char words[224], text[256];
+	yaml_mark_t mark = yaml_syntax(parser, words, sizeof(words));
 
 	if (parser->error == YAML_READER_ERROR)
 		mark = mark_at(builder, parser->problem_offset);
-	if (is_tab(file, mark))
-		snprintf(
-		    text, sizeof(text), "not YAML: a tab; indent with spaces");
-	else
-		snprintf(text, sizeof(text), "not YAML: %s%s%s",
-		    parser->problem == NULL ? "bad character" : parser->problem,
-		    context[0] == '\0' ? "" : " ", context);
+	snprintf(text, sizeof(text), "not YAML: %s",
+	    is_tab(file, mark) ? "a tab; indent with spaces" : words);
 	complain(builder, "Y001", place_of(file, mark, mark), text);
 }
 

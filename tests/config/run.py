@@ -3,9 +3,11 @@
 
 NAME.yaml is a policy (a configuration where NAME begins with C, or where its
 first key is `version`).  NAME.out is what `ehlogate check` says of it, to the
-letter.  NAME begins with the code that it provokes.  Every code that the
-program can say has a file here, and every file's code is one that the program
-can say.  Files beyond the reach of a folder are made on the spot: see MADE.
+letter.  NAME begins with the code that it provokes, and NAME.out has it with
+its place.  Every code that the program can say has a file here and a row in
+policy/codes.h, and nothing else has.  Files beyond the reach of a folder are
+made on the spot: see MADE.  What an operator typically gets wrong is in
+mistakes/: each file there gives one message.
 
     run.py [--accept] [NAME...]     --accept writes the NAME.out anew: read
                                     the change before you commit it
@@ -24,6 +26,10 @@ HERE = pathlib.Path(__file__).resolve().parent
 TOP = HERE.parents[1]
 PROGRAM = os.environ.get("EHLOGATE", str(TOP / "build/ehlogate"))
 CODE = re.compile(r'"([YPC]\d{3})"')
+ROW = re.compile(r'^CODE\(([YPC]\d{3}), (\w+),', re.MULTILINE)
+TABLE = dict(ROW.findall((TOP / "policy/codes.h").read_text()))
+SEVERITIES = {"ERROR": "error", "WARNING": "warning",
+              "EITHER": "(?:error|warning)"}
 
 # What cannot be a file of the tree: its text; None: no file at all.
 MADE = {
@@ -47,8 +53,12 @@ def check(path, folder):
 def compare(name, said, expected):
     """Complaints about one case."""
     code = name.split("-")[0]
-    if f"[{code}]" not in said:
-        yield f"{name}: does not provoke {code}:\n{said}"
+    severity = SEVERITIES[TABLE.get(code, "EITHER")]
+    # An empty file has no line.
+    place = "" if code == "Y010" else r":\d+:\d+"
+    if not re.search(rf"^[\w./-]+{place}: {severity}\[{code}\]: ", said,
+                     re.MULTILINE):
+        yield f"{name}: does not provoke {code} in its place:\n{said}"
     if said != expected:
         yield "".join(difflib.unified_diff(
             expected.splitlines(True), said.splitlines(True),
@@ -65,6 +75,23 @@ def run_files(names, accept):
         yield from [("\n".join(compare(name, said, expected)))]
 
 
+def run_mistakes(accept):
+    """What an operator gets wrong: one message, and all of it expected."""
+    folder = HERE / "mistakes"
+    for path in sorted(folder.glob("*.yaml")):
+        said = check(path, folder)
+        out = path.with_suffix(".out")
+        if accept:
+            out.write_text(said)
+        expected = out.read_text() if out.exists() else ""
+        one = said.endswith("tells more\nstatus 1\n") and \
+            "\n1 error, 0 warnings; " in said
+        yield "".join(difflib.unified_diff(
+            expected.splitlines(True), said.splitlines(True),
+            str(out), "said")) + (
+                "" if one else f"{path}: more or less than one message\n")
+
+
 def run_made():
     with tempfile.TemporaryDirectory() as folder:
         for name, text in MADE.items():
@@ -78,7 +105,7 @@ def run_made():
 
 
 def run_codes():
-    """The codes of the sources and those of the files are the same."""
+    """The codes of the sources, of the files and of the table are the same."""
     said = {code for folder in ("policy", "proxy")
             for path in (TOP / folder).glob("**/*.[ch]")
             for code in CODE.findall(path.read_text())}
@@ -87,6 +114,10 @@ def run_codes():
                   for code in sorted(said - shown))
     yield "".join(f"{code}: no such code in the sources\n"
                   for code in sorted(shown - said))
+    yield "".join(f"{code}: no row in policy/codes.h\n"
+                  for code in sorted(said - TABLE.keys()))
+    yield "".join(f"{code}: the row in policy/codes.h is never said\n"
+                  for code in sorted(TABLE.keys() - said))
 
 
 def main():
@@ -96,7 +127,7 @@ def main():
     results = list(run_files(names or sorted(
         path.stem for path in HERE.glob("*.yaml")), accept))
     if not names:
-        results += [*run_made(), *run_codes()]
+        results += [*run_mistakes(accept), *run_made(), *run_codes()]
     failures = [result for result in results if result]
     print("\n".join(failures))
     print(f"{len(results) - len(failures)} passed, {len(failures)} failed")

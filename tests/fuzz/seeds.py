@@ -1,5 +1,6 @@
 """Seeds for the fuzzers, made from the tests' own data: seeds.py FOLDER makes
-FOLDER/NAME for each target that has any.
+FOLDER/NAME for each target that has any, and a dictionary FOLDER/NAME.dict
+where the target reads keys and words.
 
 SPDX-License-Identifier: MIT
 """
@@ -75,6 +76,27 @@ def write(folder, seeds):
         (folder / name).write_bytes(seed)
 
 
+def keys():
+    """A dictionary of the words of the table of keys, in the form of
+    libFuzzer's."""
+    table = (TOP / "policy/config_keys.h").read_text()
+    words = set(re.findall(r'^(?:KEY|FACT)\(\w+, +"([\w.]+)"', table,
+                           re.MULTILINE))
+    for listed in re.findall(r'(?:ONE_OF|SOME_OF|COMMANDS)\("([^"]+)"',
+                             table):
+        words |= set(listed.split("|"))
+    for listed in re.findall(r'^FACT\(.*: ([\w, ]+)"\)$', table,
+                             re.MULTILINE):
+        words |= set(listed.split(", "))
+    shapes = ["not: ", "any: ", "is: ", "under: ", "glob: ", "regex: ",
+              "over: ", "up_to: ", "same_organisation: ", "zone: ",
+              "answer: ", "sample: ", "{", "}", "[", "]", ", ", "- ", ": ",
+              "{helo}", "{client.ptr}", "10.0.0.0/8", "127.0.0.1:25"]
+    return "".join(f'"{word}"\n' for word in
+                   [*(f"{word}: " for word in sorted(words)),
+                    *sorted(words), *shapes])
+
+
 def files(*patterns):
     return {path.name: path.read_bytes() for pattern in patterns
             for path in sorted(TOP.glob(pattern))}
@@ -108,6 +130,7 @@ def main():
                     b"?mail.example.com\n?.example.com\n?a..b\n?com."})
     write(target / "policy_fuzz",
           files("policy/rules/*.yaml", "tests/config/[YP]*.yaml",
+                "tests/config/mistakes/*.yaml",
                 "tests/policy/*.yaml"))
     write(target / "dns_fuzz", of_dns())
     write(target / "config_fuzz", files("tests/config/C*.yaml"))
@@ -119,6 +142,8 @@ def main():
     write(target / "spf_fuzz",
           {str(n): f"{n % 2}{record}\n{more}".encode()
            for n, record in enumerate(records)})
+    for name in ("policy_fuzz", "config_fuzz"):
+        (target / f"{name}.dict").write_text(keys())
 
 
 if __name__ == "__main__":

@@ -211,6 +211,12 @@ def rules():
         + counted(["build/ehlogate", "test", *files], 60)
 
 
+def config():
+    """What is said of a file, in each form."""
+    return sum((script(f"tests/config/{name}.py", limit=240)
+                for name in ("run", "forms", "schema")), Result())
+
+
 def dialog(driver, limit, modes=None, env=None):
     arguments = ["--driver", driver]
     if modes:
@@ -282,7 +288,8 @@ SUITES = {
         "build/unit", VALGRIND, 300, {"EHLOGATE_PROPERTY_RUNS": "2000"})),
     "policy": Suite(lambda: script("tests/policy/run.py", limit=120)),
     "rules": Suite(rules),
-    "config": Suite(lambda: script("tests/config/run.py", limit=120)),
+    "config": Suite(config),
+    "manual": Suite(lambda: script("tests/tool/manual.py", limit=60)),
     "dialog": Suite(lambda: dialog("process", 300)),
     "dialog-asan": Suite(lambda: dialog("process", 600, env={
         **ASAN_ENV, "EHLOGATE_DRIVER": "build/asan/tool/dialog_driver"})),
