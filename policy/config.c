@@ -274,7 +274,7 @@ set_defaults(struct config *config)
 	gethostname(host, sizeof(host) - 1);
 	config->node = slice_dup(slice_str(host));
 	if (geteuid() == 0)
-		config->user = slice_dup(SLICE("ehlogate"));
+		config->user = slice_dup(SLICE(CONFIG_DEFAULT_USER));
 }
 
 static void

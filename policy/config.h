@@ -38,6 +38,9 @@ enum config_sink_kind {
 	CONFIG_SINK_STDOUT
 };
 
+/* Who the program becomes that is started as root. */
+#define CONFIG_DEFAULT_USER "ehlogate"
+
 enum {
 	CONFIG_BASE_PORT = 12525, /* of interception listeners without `bind` */
 	CONFIG_DNS_SERVERS_MAX = 4

@@ -83,9 +83,9 @@ KEY(REPLY, "status", MAY, STATUS,           NULL, "the enhanced status code (RFC
 KEY(REPLY, "text",   MAY, TEMPLATE,         NULL, "what the client is told; the gate adds the session's reference")
 
 KEY(LIST, "address",      MAY, ADDRESSES, NULL, "addresses and prefixes")
-KEY(LIST, "address_file", MAY, PATH,      NULL, "a file of them, one a line")
+KEY(LIST, "address_file", MAY, PATHS,     NULL, "a file of them, one a line; or several")
 KEY(LIST, "domain",       MAY, DOMAINS,   NULL, "names; each stands for all below it too")
-KEY(LIST, "domain_file",  MAY, PATH,      NULL, "a file of them, one a line")
+KEY(LIST, "domain_file",  MAY, PATHS,     NULL, "a file of them, one a line; or several")
 
 KEY(TEST, "client",   MAY,  ADDRESS,                   "192.0.2.1",     "the client's address")
 KEY(TEST, "server",   MAY,  ENDPOINT,                  "192.0.2.25:25", "whom it meant to reach")

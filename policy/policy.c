@@ -263,8 +263,9 @@ read_include(struct policy *policy, const struct reader *reader,
 	struct reader inner = {NULL, reader->diag};
 	char *real;
 
-	reader_path(reader, node->text, path);
-	real = realpath(path, NULL);
+	errno = ENAMETOOLONG;
+	real =
+	    reader_path(reader, node->text, path) ? realpath(path, NULL) : NULL;
 	if (real == NULL) {
 		reader_error(reader, "P082", node, NULL,
 		    "the file %s cannot be read: %s", path, strerror(errno));

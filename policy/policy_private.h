@@ -78,8 +78,9 @@ const struct yaml_node *reader_map(const struct reader *reader,
 struct yaml_node *const *reader_scalars(const struct reader *reader,
     const struct yaml_node *node, const char *what, struct yaml_node **one,
     unsigned *count);
-/* A path that a file names: relative to the folder of that file. */
-void reader_path(
+/* A path that a file names: relative to the folder of that file.  False: it is
+ * too long. */
+bool reader_path(
     const struct reader *reader, struct slice name, char out[PATH_MAX]);
 /* calloc that does not fail. */
 void *policy_alloc(size_t count, size_t size);

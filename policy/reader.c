@@ -23,7 +23,7 @@ policy_alloc(size_t count, size_t size)
 	return memory;
 }
 
-void
+bool
 reader_path(const struct reader *reader, struct slice name, char out[PATH_MAX])
 {
 	struct slice base = yaml_name(reader->file);
@@ -33,8 +33,8 @@ reader_path(const struct reader *reader, struct slice name, char out[PATH_MAX])
 		len--;
 	if (name.len > 0 && name.ptr[0] == '/')
 		len = 0;
-	snprintf(out, PATH_MAX, "%.*s%.*s", (int)len, base.ptr,
-	    SLICE_FMT(slice_head(name, PATH_MAX / 2)));
+	return snprintf(out, PATH_MAX, "%.*s%.*s", (int)len, base.ptr,
+		   SLICE_FMT(name)) < PATH_MAX;
 }
 
 /* Facts among the keys of a rule have slipped out of its `when`: one

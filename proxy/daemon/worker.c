@@ -20,6 +20,8 @@ enum {
 	/* Connections taken in one turn, so that one listener does not hold
 	 * up sessions. */
 	ACCEPT_BATCH = 64,
+	/* At most that many can wait in a socket's queue. */
+	ACCEPT_LAST = 4096,
 	/* Without a descriptor or memory to spare, nothing is accepted for
 	 * this long; what waits stays in the backlog. */
 	BACK_OFF_MS = 100,
@@ -102,8 +104,7 @@ find_server(const struct acceptor *acceptor, int fd,
 	if (config->mode != CONFIG_EXPLICIT &&
 	    server->port == acceptor->socket->bound.port)
 		return SESSION_LOOP;
-	if (shared_has_own(
-		worker->shared, worker->config->workers, client, server))
+	if (shared_has_own(worker->shared, client, server))
 		return SESSION_LOOP;
 	if (config->mode == CONFIG_EXPLICIT)
 		*server = config->upstream;
@@ -122,8 +123,7 @@ admit(const struct state *state)
 	if (!config->log_on_failure_continue &&
 	    ring_room(worker->ring) < 2 * RECORD_MAX)
 		return SESSION_NO_LOG;
-	if (shared_sessions(worker->shared, config->workers) >=
-	    config->sessions_max)
+	if (shared_sessions(worker->shared) >= config->sessions_max)
 		return SESSION_FULL;
 	return SESSION_ADMIT;
 }
@@ -183,6 +183,22 @@ stop_accepting(struct state *state)
 	set_accepting(state, false);
 	for (unsigned i = 0; i < state->worker->socket_count; i++)
 		close(state->worker->sockets[i].fd);
+	close(state->worker->accepting_fd);
+}
+
+/* Others listen on the same sockets by now, but for those that are no more:
+ * who waits there has a connection, and is not to be reset. */
+static void
+retire(struct state *state)
+{
+	if (state->closing)
+		return;
+	for (unsigned i = 0; i < state->worker->socket_count; i++) {
+		unsigned left = ACCEPT_LAST;
+		while (left > 0 && accept_one(&state->acceptors[i]))
+			left--;
+	}
+	stop_accepting(state);
 }
 
 static void
@@ -201,9 +217,11 @@ on_control(void *arg)
 		    state->roster.open);
 		loop_watch_stop(state->control);
 		stop_accepting(state);
-	} else if (order == 'd') {
+	} else if (order == WORKER_DRAIN) {
 		stop_accepting(state);
 		roster_drain(&state->roster);
+	} else if (order == WORKER_RETIRE) {
+		retire(state);
 	}
 }
 

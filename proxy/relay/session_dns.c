@@ -44,9 +44,8 @@ on_answer(void *arg, const struct dns_question *question,
 	struct session *session = query->session;
 	unlink_query(query);
 	dns_book_answer(dialog_book(session->dialog), question, answer);
-	/* The others of this round may be here in the same turn. */
-	if (session->queries == NULL)
-		session_turn(session);
+	/* It may decide already, whatever the others would say. */
+	session_turn(session);
 }
 
 static bool
@@ -90,9 +89,7 @@ session_resolve(struct session *session)
 			dns_book_answer(book, &question, &failed);
 		answered = true;
 	}
-	/* What is on its way may be needed all the same: it is found out when
-	 * it is here. */
-	return answered && session->queries == NULL;
+	return answered;
 }
 
 void

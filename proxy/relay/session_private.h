@@ -56,8 +56,8 @@ void session_note_own(struct session *session, int fd);
 void session_begin_close(struct session *session, const struct dialog_act *act);
 void session_close_step(struct session *session);
 void session_blind_step(struct session *session);
-/* Fetches what the dialog asks of DNS.  True: all of it was known already, the
- * dialog can go on at once. */
+/* Fetches what the dialog asks of DNS.  True: some of it was known already, the
+ * dialog is to look again. */
 bool session_resolve(struct session *session);
 void session_stop_asking(struct session *session);
 /* Sends the line that stands in roster->line to the log. */

@@ -119,6 +119,15 @@ def main():
           {str(n): re.sub(rb"\\([0-7]{3}|x..|.)", b"_",
                           line.split("\t")[0].encode())
            for n, line in enumerate(names.splitlines()[1:])})
+    write(target / "list_fuzz",
+          {"v4": b"+10.0.0.0/8\n+10.128.0.0/9\n+11.0.0.0/9\n+11.128.0.0/9\n"
+                 b"?10.0.0.0/7\n?9.255.255.255\n+192.0.2.1\n+0.0.0.0",
+           "v6": b"+2001:db8::/65\n+2001:db8:0:0:8000::/65\n+fd00::/8\n+::"
+                 b"\n?2001:db8::/64\n?::ffff:10.0.0.1\n?fe00::",
+           "many": b"\n".join(b"+10.%d.%d.0/24" % (n % 3, n)
+                              for n in range(90)),
+           "names": b"+Example.COM.\n+a_b.example.org\n+xn--9ca.test\n"
+                    b"?mail.example.com\n?.example.com\n?a..b\n?com."})
     write(target / "policy_fuzz",
           files("policy/rules/*.yaml", "tests/config/[YP]*.yaml",
                 "tests/config/mistakes/*.yaml",
@@ -127,6 +136,14 @@ def main():
     write(target / "config_fuzz", files("tests/config/C*.yaml"))
     for name in ("policy_fuzz", "config_fuzz"):
         (target / f"{name}.dict").write_text(keys())
+    records = re.findall(r"v=spf1 ([^\"]*)",
+                         (TOP / "tests/unit/spf_test.c").read_text())
+    records.append(" ".join(f"a:{n}.b" for n in range(400)))
+    # The record, and lines that answer what it asks.
+    more = "a.example\nip4:192.0.2.1 -all\nt.example\nmx a ptr ?all\n"
+    write(target / "spf_fuzz",
+          {str(n): f"{n % 2}{record}\n{more}".encode()
+           for n, record in enumerate(records)})
 
 
 if __name__ == "__main__":

@@ -234,7 +234,7 @@ def fuzz():
 
 
 # What the sanitizers are to see of the daemon; mail servers add nothing.
-DAEMON = ("path", "trouble", "life", "dead", "record", "resolver")
+DAEMON = ("path", "trouble", "life", "dead", "record", "resolver", "reload")
 
 
 def perimeter(files=("tests/perimeter",), env=None):
