@@ -134,6 +134,8 @@ def main():
                 "tests/policy/*.yaml"))
     write(target / "dns_fuzz", of_dns())
     write(target / "config_fuzz", files("tests/config/C*.yaml"))
+    for name in ("policy_fuzz", "config_fuzz"):
+        (target / f"{name}.dict").write_text(keys())
     records = re.findall(r"v=spf1 ([^\"]*)",
                          (TOP / "tests/unit/spf_test.c").read_text())
     records.append(" ".join(f"a:{n}.b" for n in range(400)))
@@ -142,8 +144,6 @@ def main():
     write(target / "spf_fuzz",
           {str(n): f"{n % 2}{record}\n{more}".encode()
            for n, record in enumerate(records)})
-    for name in ("policy_fuzz", "config_fuzz"):
-        (target / f"{name}.dict").write_text(keys())
 
 
 if __name__ == "__main__":

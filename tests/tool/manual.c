@@ -262,7 +262,9 @@ put_receivers(void)
 	    [HELO_BY_POSTFIX_FQDN] =
 		"the same with reject_non_fqdn_helo_hostname too",
 	    [HELO_BY_OPENSMTPD] = "OpenSMTPD",
-	    [HELO_BY_EXIM] = "Exim with its defaults"};
+	    [HELO_BY_EXIM] = "Exim with its defaults",
+	    [HELO_BY_OFFICE365] = "Exchange Online, by its documentation",
+	    [HELO_BY_GMAIL] = "Gmail, by its documentation"};
 	_Static_assert(sizeof(texts) / sizeof(texts[0]) == HELO_RECEIVER_COUNT,
 	    "a receiver lacks its text");
 
