@@ -16,11 +16,13 @@ VARIANT :=
 O       := $(BUILD)/obj$(if $(VARIANT),-$(VARIANT))
 OUT     := $(BUILD)$(if $(VARIANT),/$(VARIANT))
 
-LIBS     := yaml-0.1 libpcre2-8 libnftnl libmnl libcap-ng libidn2 libcrypto libcares libpsl
+LIBS     := yaml-0.1 jansson libpcre2-8 libnftnl libmnl libcap-ng libidn2 \
+	    libcares libpsl libcrypto
 CPPFLAGS += -D_GNU_SOURCE -DEHLOGATE_VERSION='"$(VERSION)"' -Iproxy -I.
 # -fno-strict-aliasing: libev's watcher structs overlay each other.
-CFLAGS   += -std=c11 -g -O2 -fno-strict-aliasing -Wall -Wextra -Wshadow \
-	    -Wstrict-prototypes -Wmissing-prototypes -Wcast-qual \
+# -fvisibility=hidden: or jansson would call our json_null for its own.
+CFLAGS   += -std=c11 -g -O2 -fno-strict-aliasing -fvisibility=hidden \
+	    -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wcast-qual \
 	    -Wwrite-strings -Wpointer-arith -Wformat=2 -Wswitch-enum -Wvla \
 	    -Werror -include proxy/base/poison.h
 ifeq ($(VARIANT),asan)
@@ -120,6 +122,7 @@ FUZZ      := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*_f
 FUZZ_O    := $(BUILD)/obj-fuzz
 FUZZ_OBJ  := $(SRC:%.c=$(FUZZ_O)/%.o)
 FUZZFLAGS := -std=c11 -g -O1 -fno-strict-aliasing -fno-omit-frame-pointer \
+	     -fvisibility=hidden \
 	     -fsanitize=address,undefined,fuzzer-no-link \
 	     -fno-sanitize-recover=all -Wall -Wextra
 $(FUZZ_O)/%.o: %.c
@@ -146,6 +149,10 @@ check: $(BUILD)/.deps-build $(BUILD)/.deps-demo $(BUILD)/.deps-check ## install 
 .PHONY: bench
 bench: all $(BUILD)/.deps-demo $(BUILD)/.deps-check ## HAProxy and the gate on one path, and their ratios
 	@$(PY) tests/bench/bench.py
+
+.PHONY: bench-replay
+bench-replay: all ## replay over a million sessions: time, memory, and the answer checked
+	@$(PY) tests/bench/replay.py
 
 # Benchmarks of parts: tests/bench/NAME.c, as the test drivers.
 BENCHES := $(patsubst tests/bench/%.c,$(OUT)/bench/%,$(wildcard tests/bench/*.c))
@@ -212,4 +219,4 @@ clean: ## remove build/
 .PHONY: help
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | \
-	    awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+	    awk -F '\t' '{printf "  make %-13s %s\n", $$1, $$2}'

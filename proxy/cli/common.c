@@ -70,3 +70,14 @@ cli_usage(const char *command, const char *what)
 	    command, what, command);
 	return CLI_USAGE;
 }
+
+struct policy *
+cli_load_policy(const char *path)
+{
+	struct diag *diag = diag_new();
+	struct policy *policy = policy_load(path, diag);
+
+	cli_print_diag(diag);
+	diag_free(&diag);
+	return policy;
+}

@@ -21,6 +21,8 @@ bool cli_has_colour(FILE *to);
 void cli_print_diag(const struct diag *diag);
 /* Loads the configuration and prints its diagnostics; NULL after errors. */
 struct config *cli_load_config(const char *path);
+/* The same for a policy alone. */
+struct policy *cli_load_policy(const char *path);
 /* A command line that cannot be read: says so; returns CLI_USAGE. */
 int cli_usage(const char *command, const char *what);
 

@@ -11,7 +11,9 @@
 
 #include <ares.h>
 #include <arpa/inet.h>
+#include <errno.h>
 #include <sys/queue.h>
+#include <unistd.h>
 
 enum {
 	SOCKET_MAGIC = 0xd45c0001,
@@ -225,7 +227,9 @@ set_options(struct ares_options *options, char *lookups, char *resolv_conf)
 	    .resolvconf_path = resolv_conf};
 }
 
-/* The servers of resolv.conf, which c-ares reads for us. */
+/* The servers of resolv.conf, which c-ares reads for us.  Where it cannot, it
+ * takes 127.0.0.1 without a word: right for a file that is not there, as the C
+ * library does, and wrong for one that we may not read. */
 static int
 read_system(const char *path, struct ares_addr_port_node **out)
 {
@@ -233,6 +237,11 @@ read_system(const char *path, struct ares_addr_port_node **out)
 	struct ares_options options;
 	ares_channel channel;
 
+	if (access(path, R_OK) == -1 && errno != ENOENT) {
+		log_error("%s: %s while reading it", path, strerror(errno));
+		free(copy);
+		return ARES_EFILE;
+	}
 	set_options(&options, lookups, copy);
 	int status = ares_init_options(&channel, &options, OPTIONS);
 	if (status == ARES_SUCCESS) {

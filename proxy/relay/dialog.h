@@ -17,6 +17,9 @@
 struct pool;
 
 struct dns_book;
+typedef enum policy_outcome dialog_decide_fn(void *arg,
+    const struct policy *policy, enum policy_stage stage,
+    const struct policy_facts *facts, struct policy_verdict *out);
 
 /* Shared by all dialogs of a listener; outlives them. */
 struct dialog_listener {
@@ -27,6 +30,10 @@ struct dialog_listener {
 	bool reset_upstream;     /* on_upstream_failure: reset */
 	uint32_t dns_timeout_ms; /* that a session may wait for DNS, in all */
 	struct slice node;
+	/* Asked in place of policy_decide where it is set: by tools that know
+	 * what DNS would say, or want to see the verdicts. */
+	dialog_decide_fn *decide;
+	void *decide_arg;
 };
 
 /* Who talks to whom. */

@@ -105,6 +105,18 @@ end_wait(struct dialog *dialog, uint64_t *dns_us)
 	*dns_us += waited;
 }
 
+static enum policy_outcome
+ask_policy(const struct dialog *dialog, enum policy_stage stage,
+    const struct policy_facts *facts, struct policy_verdict *out)
+{
+	const struct dialog_listener *listener = dialog->listener;
+
+	if (listener->decide == NULL)
+		return policy_decide(listener->policy, stage, facts, out);
+	return listener->decide(
+	    listener->decide_arg, listener->policy, stage, facts, out);
+}
+
 /* What there is no time to wait for is a temporary error: each round answers
  * at least one question, so this ends. */
 static enum policy_outcome
@@ -115,8 +127,7 @@ decide_at_last(const struct dialog *dialog, enum policy_stage stage,
 
 	do {
 		dns_book_give_up(dialog->book);
-		outcome =
-		    policy_decide(dialog_policy(dialog), stage, facts, out);
+		outcome = ask_policy(dialog, stage, facts, out);
 	} while (outcome == POLICY_PENDING);
 	return outcome;
 }
@@ -139,8 +150,7 @@ dialog_decide(struct dialog *dialog, enum policy_stage stage,
     const struct policy_facts *facts, uint64_t *dns_us,
     struct policy_verdict *out)
 {
-	enum policy_outcome outcome =
-	    policy_decide(dialog_policy(dialog), stage, facts, out);
+	enum policy_outcome outcome = ask_policy(dialog, stage, facts, out);
 
 	if (outcome == POLICY_PENDING && dns_left_us(dialog) > 0) {
 		if (!dialog->resolving)
@@ -242,7 +252,8 @@ prepare_lookup(struct dialog *dialog)
 	const struct lookup_subject subject = {
 	    .client = dialog->start.client.addr};
 
-	if (!policy_asks_dns(dialog_policy(dialog)) || dialog->book != NULL)
+	if (!policy_asks_dns(dialog_policy(dialog)) ||
+	    dialog->listener->decide != NULL || dialog->book != NULL)
 		return true;
 	dialog->book = dns_book_new();
 	if (dialog->book != NULL)

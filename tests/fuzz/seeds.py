@@ -12,9 +12,11 @@ import sys
 TOP = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / "tests/tool"))
 sys.path.insert(0, str(TOP / "tests/perimeter/lab"))
+sys.path.insert(0, str(TOP / "tests/cli"))
 
 import dialog  # noqa: E402
 import dns  # noqa: E402
+import logs  # noqa: E402
 
 CLIENT, SERVER, EOF, TIMEOUT = 0, 3, 6, 7
 EVENTS = {"wait": (TIMEOUT, b""), "drain": (TIMEOUT, b"x")}
@@ -102,6 +104,17 @@ def files(*patterns):
             for path in sorted(TOP.glob(pattern))}
 
 
+# What records of our own do not show of log_fuzz.
+ODD_LINES = [
+    b'{"helo":[{"dns":{"client.ptr":["a.test"],"client.dnsbl":{"z.test":'
+    b'["127.0.0.2"],"y":"temperror"},"helo.dns":"pass"},"tls":true}]}',
+    b'{"mail":[{"verdict":"reject","rule":"a","would":"drop","would_rule":'
+    b'null,"utf8":true,"rcpt":[{"verdict":"accept","to":"\\u00e4"}]}]}',
+    b'{"auth":[{"result":"accepted","user":"\\\\x41"}],"tls":{"client":'
+    b'"TLSv1.3"},"connect":{"dns":{}},"a":[1,-2,true,false,null,{}],"b":1e9}',
+]
+
+
 def main():
     target = pathlib.Path(sys.argv[1])
     shutil.rmtree(target, ignore_errors=True)
@@ -133,6 +146,10 @@ def main():
                 "tests/config/mistakes/*.yaml",
                 "tests/policy/*.yaml"))
     write(target / "dns_fuzz", of_dns())
+    records = [logs.line(record) for record in logs.sessions(20)]
+    write(target / "log_fuzz",
+          {f"record{n}": line.encode() for n, line in enumerate(records)}
+          | {f"odd{n}": line for n, line in enumerate(ODD_LINES)})
     write(target / "config_fuzz", files("tests/config/C*.yaml"))
     for name in ("policy_fuzz", "config_fuzz"):
         (target / f"{name}.dict").write_text(keys())

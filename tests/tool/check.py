@@ -290,6 +290,10 @@ SUITES = {
     "rules": Suite(rules),
     "config": Suite(config),
     "manual": Suite(lambda: script("tests/tool/manual.py", limit=60)),
+    "cli": Suite(lambda: script("tests/cli/run.py", limit=300)),
+    "cli-asan": Suite(lambda: script(
+        "tests/cli/run.py", limit=600,
+        env={**ASAN_ENV, "EHLOGATE": str(TOP / "build/asan/ehlogate")})),
     "dialog": Suite(lambda: dialog("process", 300)),
     "dialog-asan": Suite(lambda: dialog("process", 600, env={
         **ASAN_ENV, "EHLOGATE_DRIVER": "build/asan/tool/dialog_driver"})),

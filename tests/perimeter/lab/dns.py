@@ -12,10 +12,11 @@ import threading
 TYPES = {"A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "PTR": 12, "MX": 15,
          "TXT": 16, "AAAA": 28}
 NAMES = {number: name for name, number in TYPES.items()}
-NOERROR, SERVFAIL, NXDOMAIN, REFUSED = 0, 2, 3, 5
+NOERROR, FORMERR, SERVFAIL, NXDOMAIN, REFUSED = 0, 1, 2, 3, 5
 QR, AA, TC, RD, RA = 0x8000, 0x0400, 0x0200, 0x0100, 0x0080
 
-Query = collections.namedtuple("Query", "id name type question tcp")
+Query = collections.namedtuple(
+    "Query", "id name type question tcp edns client", defaults=(False, None))
 
 
 # --- the wire ----------------------------------------------------------------
@@ -52,14 +53,15 @@ def record(owner, kind, ttl, value):
         "!HHIH", TYPES[kind], 1, ttl, len(data)) + data
 
 
-def parse(packet, tcp):
+def parse(packet, tcp, client=None):
     at, labels = 12, []
     while packet[at]:
         labels.append(packet[at + 1:at + 1 + packet[at]].decode("latin-1"))
         at += 1 + packet[at]
     kind = struct.unpack_from("!H", packet, at + 1)[0]
     return Query(packet[:2], ".".join(labels).lower(),
-                 NAMES.get(kind, str(kind)), packet[12:at + 5], tcp)
+                 NAMES.get(kind, str(kind)), packet[12:at + 5], tcp,
+                 packet[10:12] != b"\0\0", client)
 
 
 def reply(query, answers=(), rcode=NOERROR, authority=(), flags=0):
@@ -152,6 +154,22 @@ class Dns:
             return [reply(query, flags=TC)]
         self.special(name, packets)
 
+    def later(self, query, seconds, packet):
+        """Sends it when that time is over; to be called by a special."""
+        def send():
+            data = len(packet).to_bytes(2, "big") + packet
+            try:
+                if query.tcp:
+                    query.client.sendall(data)
+                else:
+                    self._udp.sendto(packet, query.client)
+            except OSError:
+                pass            # nobody waits any more
+        timer = threading.Timer(seconds, send)
+        timer.daemon = True
+        timer.start()
+        return []
+
     # how it answers
 
     def answer(self, query):
@@ -169,8 +187,8 @@ class Dns:
                     for ttl, value in known.get(query.type, [])]
         return reply(query, answers, NOERROR, [] if answers else [self.soa])
 
-    def _packets(self, packet, tcp):
-        query = parse(packet, tcp)
+    def _packets(self, packet, tcp, client):
+        query = parse(packet, tcp, client)
         (self.over_tcp if tcp else self.asked)[query.name, query.type] += 1
         self.ids.append(int.from_bytes(query.id, "big"))
         if query.name in self._special:
@@ -184,7 +202,7 @@ class Dns:
                 if self._stopped:
                     return
                 self.ports.add(client[1])
-                for answer in self._packets(packet, False):
+                for answer in self._packets(packet, False, client):
                     self._udp.sendto(answer, client)
             except OSError:
                 if self._stopped:
@@ -204,7 +222,7 @@ class Dns:
         with client, client.makefile("rb") as received:
             while len(head := received.read(2)) == 2:
                 packet = received.read(int.from_bytes(head, "big"))
-                for answer in self._packets(packet, True):
+                for answer in self._packets(packet, True, client):
                     if answer is None:
                         client.sendall(b"\x01\x00" + packet[:20])
                         return

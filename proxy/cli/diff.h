@@ -1,0 +1,162 @@
+/*
+ * `ehlogate diff` in parts: the witnesses that two policies' own values make
+ * (diff_values.c, diff_classes.c), and the search among them (diff_search.c).
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef CLI_DIFF_H
+#define CLI_DIFF_H
+
+#include "policy/helo.h"
+#include "policy/policy.h"
+#include "policy/yaml.h"
+
+enum {
+	CLASSES_MAX = 2000, /* of clients, of names */
+	DIM_VALUES_MAX = 48,
+	FOUND_MAX = 2000
+};
+
+/* What can differ from one witness to the next besides client and name: a
+ * fact, and the values that are tried; the first is the usual one.
+ *      DIM(enumerator, fact, kind) */
+#define DIFF_DIMS(DIM)                           \
+	DIM(SERVER, "server", ADDRESS)           \
+	DIM(PORT, "port", NUMBER)                \
+	DIM(LISTENER, "listener", TEXT)          \
+	DIM(TLS, "tls", TRUTH)                   \
+	DIM(AUTH, "auth", TRUTH)                 \
+	DIM(AUTH_USER, "auth.user", TEXT)        \
+	DIM(VERB, "helo.verb", TRUTH)            \
+	DIM(REPEAT, "helo.repeat", NUMBER)       \
+	DIM(FALLBACK, "helo.fallback", TRUTH)    \
+	DIM(FROM, "mail.from", MAILBOX)          \
+	DIM(SIZE, "mail.size", NUMBER)           \
+	DIM(UTF8, "mail.utf8", TRUTH)            \
+	DIM(TO, "rcpt.to", MAILBOX)              \
+	DIM(COUNT, "rcpt.count", NUMBER)         \
+	DIM(PTR, "client.ptr", GIVEN)            \
+	DIM(FCRDNS, "client.fcrdns", GIVEN)      \
+	DIM(DNSBL, "client.dnsbl", ZONE)         \
+	DIM(HELO_DNS, "helo.dns", GIVEN)         \
+	DIM(HELO_PTR, "helo.ptr", GIVEN)         \
+	DIM(HELO_SPF, "helo.spf", GIVEN)         \
+	DIM(HELO_ADDRESS, "helo.address", GIVEN) \
+	DIM(HELO_MX, "helo.mx_address", GIVEN)   \
+	DIM(HELO_NS, "helo.ns_address", GIVEN)   \
+	DIM(RHSBL, "helo.rhsbl", ZONE)
+
+enum dim_kind {
+	DIM_ADDRESS,
+	DIM_NUMBER,
+	DIM_TEXT,
+	DIM_TRUTH,
+	DIM_MAILBOX,
+	DIM_GIVEN, /* what DNS says, as YAML */
+	DIM_ZONE
+};
+
+enum dim_id {
+#define DIM_ENUM(id, fact, kind) DIM_ID_##id,
+	DIFF_DIMS(DIM_ENUM)
+#undef DIM_ENUM
+	DIM_IDS
+};
+
+struct dim_value {
+	struct slice text; /* owned */
+	uint64_t number;
+	struct addr addr;
+	struct yaml_file *yaml; /* of GIVEN, ZONE */
+};
+
+struct dim {
+	struct dim_value values[DIM_VALUES_MAX];
+	unsigned count;
+	bool used[POLICY_STAGE_COUNT]; /* some rule of the stage asks */
+};
+
+/* Clients or names of which no two are alike to every list. */
+struct classes;
+
+struct universe {
+	struct classes *clients, *names;
+	struct dim dims[DIM_IDS];
+	bool names_used[POLICY_STAGE_COUNT];
+	bool has_regex; /* {regex:}: no names are made for it */
+	bool full;      /* a bound was met: not all values are tried */
+};
+
+/* Reads the values of both policies; false: one could not be read. */
+bool universe_init(struct universe *universe, const char *const paths[2]);
+void universe_fini(struct universe *universe);
+/* One more value of a dim, where it is new. */
+void universe_value(struct universe *universe, enum dim_id id,
+    struct slice text, uint64_t number);
+/* diff_usual.c */
+void universe_usual_values(struct universe *universe);
+void universe_usual_classes(struct universe *universe);
+const char *diff_fact(enum dim_id dim);
+enum dim_kind diff_kind(enum dim_id dim);
+
+/* --- classes (diff_classes.c) ---------------------------------------------------- */
+
+struct classes *classes_new(void);
+void classes_free(struct classes **classes);
+/* First the groups: sets that tell clients, or names, apart... */
+void classes_begin_group(struct classes *classes);
+void classes_group_prefix(struct classes *classes, const struct prefix *prefix);
+void classes_group_domain(struct classes *classes, struct slice domain);
+/* ...then the candidates: kept where no other like them was.  False: there is
+ * no room. */
+void classes_seal(struct classes *classes);
+bool classes_add_addr(struct classes *classes, const struct addr *addr);
+/* `always`: also where another is like it. */
+bool classes_add_name(struct classes *classes, struct slice name, bool always);
+unsigned classes_count(const struct classes *classes);
+const struct addr *classes_addr(const struct classes *classes, unsigned i);
+struct slice classes_name(const struct classes *classes, unsigned i);
+
+/* --- the search (diff_search.c) -------------------------------------------------- */
+
+/* One side of a difference. */
+struct side {
+	struct slice rule; /* empty: none; the policy's */
+	enum policy_action action;
+};
+
+struct found {
+	enum policy_stage stage;
+	struct side old, new;
+	uint64_t count;
+	/* the first witness */
+	struct addr client;
+	char *name; /* owned, name_len */
+	size_t name_len;
+	unsigned at[DIM_IDS]; /* values of the dims */
+	/* what goes on, where both change the name */
+	struct {
+		char text[HELO_NAME_MAX];
+		size_t len;
+	} forwarded[2];
+};
+
+struct search {
+	const struct policy *policies[2];
+	struct universe *universe;
+	struct found *found;
+	unsigned found_count;
+	uint64_t tried, undecided;
+	bool partial;     /* not every combination was tried */
+	uint64_t reached; /* witnesses that came to the stage */
+	bool forced;      /* earlier stages refuse nobody */
+	bool unreached[POLICY_STAGE_COUNT]; /* so it was judged */
+};
+
+void search_run(struct search *search);
+/* One client and name that were seen. */
+void search_pair(
+    struct search *search, const struct addr *client, struct slice name);
+void search_fini(struct search *search);
+
+#endif
