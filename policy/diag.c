@@ -16,13 +16,15 @@
 
 enum {
 	TEXT_MAX = 512,
-	SOURCE_MAX = 160
+	SOURCE_MAX = 160,
+	ITEMS_MAX = 10000 /* more than anybody reads */
 };
 
 struct diag {
 	struct diag_item **items; /* pointers: sorting moves no item */
 	unsigned count, size;
 	unsigned errors;
+	unsigned dropped, dropped_errors; /* over ITEMS_MAX */
 };
 
 struct diag *
@@ -96,10 +98,16 @@ diag_add(struct diag *diag, enum diag_severity severity, const char *code,
     struct diag_place place, struct slice source, const char *hint,
     const char *fmt, ...)
 {
-	struct diag_item *item = calloc(1, sizeof(*item));
+	struct diag_item *item;
 	char text[TEXT_MAX];
 	va_list args;
 
+	if (diag->count == ITEMS_MAX) {
+		diag->dropped++;
+		diag->dropped_errors += severity == DIAG_ERROR;
+		return;
+	}
+	item = calloc(1, sizeof(*item));
 	if (item == NULL)
 		log_fatal("no memory");
 	va_start(args, fmt);
@@ -113,20 +121,23 @@ diag_add(struct diag *diag, enum diag_severity severity, const char *code,
 	item->text = printable(slice_str(text));
 	item->hint = hint == NULL ? NULL : printable(slice_str(hint));
 	item->source =
-	    source.ptr == NULL || place.line == 0 ? NULL : printable(source);
+	    source.ptr == NULL || place.line == 0 || place.column >= TEXT_MAX
+		? NULL
+		: printable(source);
 	push(diag, item);
 }
 
 unsigned
 diag_errors(const struct diag *diag)
 {
-	return diag->errors;
+	return diag->errors + diag->dropped_errors;
 }
 
 unsigned
 diag_warnings(const struct diag *diag)
 {
-	return diag->count - diag->errors;
+	return diag->count - diag->errors + diag->dropped -
+	       diag->dropped_errors;
 }
 
 unsigned

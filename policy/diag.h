@@ -53,8 +53,10 @@ void diag_add(struct diag *diag, enum diag_severity severity, const char *code,
  * strictness of YAML has refused already. */
 void diag_settle(struct diag *diag);
 
+/* All that were added; of more than 10000 the first ones are kept. */
 unsigned diag_errors(const struct diag *diag);
 unsigned diag_warnings(const struct diag *diag);
+/* What is kept. */
 unsigned diag_count(const struct diag *diag);
 const struct diag_item *diag_at(const struct diag *diag, unsigned i);
 

@@ -252,13 +252,16 @@ check_list_name(const struct policy *policy, const struct reader *reader,
 		reader_error(reader, "P033", key, NULL,
 		    "`%.*s` means something else in a rule: another name",
 		    SLICE_FMT(key->text));
-	for (unsigned i = 0; i < policy->list_count; i++)
-		if (slice_eq(policy->lists[i]->name, key->text))
-			reader_error(reader, "P084", key, NULL,
-			    "a list is called `%.*s` already (%.*s line %u)",
-			    SLICE_FMT(slice_head(key->text, 64)),
-			    SLICE_FMT(yaml_name(policy->lists[i]->file)),
-			    policy->lists[i]->node->place.line);
+	for (unsigned i = 0; i < policy->list_count; i++) {
+		if (!slice_eq(policy->lists[i]->name, key->text))
+			continue;
+		reader_error(reader, "P084", key, NULL,
+		    "a list is called `%.*s` already (%.*s line %u)",
+		    SLICE_FMT(slice_head(key->text, 64)),
+		    SLICE_FMT(yaml_name(policy->lists[i]->file)),
+		    policy->lists[i]->node->place.line);
+		return;
+	}
 }
 
 void

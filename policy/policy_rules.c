@@ -56,15 +56,18 @@ check_name(const struct policy *policy, const struct reader *reader,
 {
 	for (unsigned stage = 0; stage < POLICY_STAGE_COUNT; stage++) {
 		const struct rules *rules = &policy->rules[stage];
-		for (unsigned i = 0; i < rules->count; i++)
-			if (slice_eq(rules->items[i].id.name, name->text))
-				reader_error(reader, "P020", name,
-				    "give one of them another name",
-				    "a rule is called `%.*s` already (%.*s "
-				    "line %u)",
-				    SLICE_FMT(slice_head(name->text, 64)),
-				    SLICE_FMT(rules->items[i].id.file),
-				    rules->items[i].id.line);
+		for (unsigned i = 0; i < rules->count; i++) {
+			if (!slice_eq(rules->items[i].id.name, name->text))
+				continue;
+			reader_error(reader, "P020", name,
+			    "give one of them another name",
+			    "a rule is called `%.*s` already (%.*s "
+			    "line %u)",
+			    SLICE_FMT(slice_head(name->text, 64)),
+			    SLICE_FMT(rules->items[i].id.file),
+			    rules->items[i].id.line);
+			return;
+		}
 	}
 }
 

@@ -39,7 +39,7 @@ static void
 check_policy(const char *path, struct diag *diag)
 {
 	unsigned errors = diag_errors(diag);
-	unsigned count = diag_count(diag);
+	unsigned warnings = diag_warnings(diag);
 	struct policy *policy = policy_load(path, diag);
 
 	if (policy != NULL) {
@@ -49,7 +49,8 @@ check_policy(const char *path, struct diag *diag)
 	policy_free(&policy);
 	if (diag_errors(diag) == errors)
 		fprintf(stderr, "%s: %s\n", path,
-		    diag_count(diag) == count ? "fine" : "fine, with warnings");
+		    diag_warnings(diag) == warnings ? "fine"
+						    : "fine, with warnings");
 }
 
 static void
@@ -80,6 +81,8 @@ count(const struct diag *diag)
 	    "tells more\n",
 	    errors, errors == 1 ? "" : "s", warnings, warnings == 1 ? "" : "s",
 	    diag_at(diag, 0)->code);
+	if (errors + warnings > diag_count(diag))
+		fprintf(stderr, "(%u of them are shown)\n", diag_count(diag));
 }
 
 static int

@@ -32,6 +32,24 @@ SEVERITIES = {"ERROR": "error", "WARNING": "warning",
               "EITHER": "(?:error|warning)"}
 
 # What cannot be a file of the tree: its text; None: no file at all.
+def big(head, line, tail=""):
+    """As many lines as 1 MiB holds."""
+    room = (1 << 20) - len(head) - len(tail)
+    return (head + line * (room // len(line)) + tail).encode()
+
+
+# ... and what takes long where a mistake costs a search: each has its time.
+LONG = {
+    "a key a line": (b"policy: 1\ndefault: accept\n" + b"".join(
+        b"k%d: 1\n" % i for i in range(100000)), "P012"),
+    "one key": (big("policy: 1\ndefault: accept\n", "a: 1\n"), "Y002"),
+    "one rule": (big("policy: 1\nhelo:\n", " - {name: r, then: reject}\n",
+                     "default: accept\n"), "P020"),
+    "one line": (big("policy: 1\nhelo: [", "{nam: 1},",
+                     "]\ndefault: accept\n"), "P022"),
+    "brackets": (big("policy: 1\nhelo: ", "["), "Y008"),
+}
+LONG_SECONDS = 10
 MADE = {
     "Y009": b"# " + b"x" * (1 << 20) + b"\npolicy: 1\n",
     "Y011": None,
@@ -104,6 +122,22 @@ def run_made():
             yield "" if good else f"{name}: {said}"
 
 
+def run_long():
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "long.yaml"
+        for what, (text, code) in LONG.items():
+            path.write_bytes(text)
+            try:
+                run = subprocess.run(
+                    [PROGRAM, "check", path.name], cwd=folder,
+                    capture_output=True, timeout=LONG_SECONDS, check=False)
+            except subprocess.TimeoutExpired:
+                yield f"{what}: takes more than {LONG_SECONDS} s"
+                continue
+            yield "" if run.returncode == 1 and \
+                f"[{code}]".encode() in run.stdout else f"{what}: no {code}"
+
+
 def run_codes():
     """The codes of the sources, of the files and of the table are the same."""
     said = {code for folder in ("policy", "proxy")
@@ -127,7 +161,8 @@ def main():
     results = list(run_files(names or sorted(
         path.stem for path in HERE.glob("*.yaml")), accept))
     if not names:
-        results += [*run_mistakes(accept), *run_made(), *run_codes()]
+        results += [*run_mistakes(accept), *run_made(), *run_long(),
+                    *run_codes()]
     failures = [result for result in results if result]
     print("\n".join(failures))
     print(f"{len(results) - len(failures)} passed, {len(failures)} failed")

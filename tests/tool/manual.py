@@ -68,9 +68,21 @@ def examples(page):
             if said.returncode else ""
 
 
+def commands():
+    """ehlogate(1) tells of every command that the program has."""
+    said = run("build/ehlogate", "--help").stdout
+    names = re.findall(r"^  ([a-z-]+) ", said, re.MULTILINE)
+    page = (TOP / "contrib/man/ehlogate.1").read_text().replace("\\-", "-")
+    return "".join(f"ehlogate.1: no word of `{name}`\n"
+                   for name in names or ["--help"]
+                   if f".It Cm {name}\n" not in page
+                   or f".Nm\n.Cm {name}\n" not in page)
+
+
 def main():
     pages = sorted((TOP / "contrib/man").glob("*.[15]"))
     results = [check(page) for page in pages for check in (current, lint)]
+    results.append(commands())
     for page in pages:
         if page.suffix == ".5":
             results += examples(page)
