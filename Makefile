@@ -17,7 +17,7 @@ O       := $(BUILD)/obj$(if $(VARIANT),-$(VARIANT))
 OUT     := $(BUILD)$(if $(VARIANT),/$(VARIANT))
 
 LIBS     := yaml-0.1 jansson libpcre2-8 libnftnl libmnl libcap-ng libidn2 \
-	    libpsl libcrypto
+	    libcares libpsl libcrypto
 CPPFLAGS += -D_GNU_SOURCE -DEHLOGATE_VERSION='"$(VERSION)"' -Iproxy -I.
 # -fno-strict-aliasing: libev's watcher structs overlay each other.
 # -fvisibility=hidden: or jansson would call our json_null for its own.
@@ -105,6 +105,18 @@ contrib/session.schema.json: proxy/audit/fields.h tests/tool/schema.h
 	@$(MAKE) --no-print-directory -s $(OUT)/tool/schema
 	$(OUT)/tool/schema >$@
 
+contrib/policy.schema.json contrib/config.schema.json: policy/config_keys.h \
+    tests/tool/editor_schema.c tests/tool/editor_facts.h
+	@$(MAKE) --no-print-directory -s $(OUT)/tool/editor_schema
+	$(OUT)/tool/editor_schema $(@:contrib/%.schema.json=%) >$@
+
+.PHONY: man
+man: ## what the tables make of the manual pages
+	@$(MAKE) --no-print-directory -s $(OUT)/tool/manual
+	@set -e; for page in contrib/man/*.[15]; do \
+		$(OUT)/tool/manual $$page >$(BUILD)/page; \
+		cmp -s $(BUILD)/page $$page || cp $(BUILD)/page $$page; done
+
 # libFuzzer targets: tests/fuzz/NAME_fuzz.c with every object, by clang.
 FUZZ      := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
 FUZZ_O    := $(BUILD)/obj-fuzz
@@ -169,8 +181,8 @@ proxy/smtp: proxy/base
 proxy/io: proxy/base
 proxy/net: proxy/base
 policy: proxy/base
-proxy/audit: proxy/base policy/policy.h policy/helo.h
-proxy/relay: proxy/base proxy/smtp proxy/io proxy/net proxy/audit policy/policy.h policy/helo.h
+proxy/audit: proxy/base policy/policy.h policy/helo.h policy/lookup.h
+proxy/relay: proxy/base proxy/smtp proxy/io proxy/net proxy/audit policy/policy.h policy/helo.h policy/lookup.h
 proxy/daemon: proxy/base proxy/io proxy/net proxy/audit proxy/relay policy
 proxy/cli: proxy/base proxy/smtp proxy/net proxy/audit proxy/relay proxy/daemon policy
 proxy: proxy/base proxy/cli
@@ -194,8 +206,11 @@ install: all ## install under DESTDIR and PREFIX
 	install -D -m 0755 $(OUT)/ehlogate $(DESTDIR)$(PREFIX)/sbin/ehlogate
 	install -d $(DESTDIR)$(PREFIX)/share/ehlogate/rules
 	install -m 0644 policy/rules/*.yaml $(DESTDIR)$(PREFIX)/share/ehlogate/rules
-	install -D -m 0644 contrib/session.schema.json \
-	    $(DESTDIR)$(PREFIX)/share/ehlogate/session.schema.json
+	install -m 0644 contrib/*.schema.json $(DESTDIR)$(PREFIX)/share/ehlogate
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1 \
+	    $(DESTDIR)$(PREFIX)/share/man/man5
+	install -m 0644 contrib/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 0644 contrib/man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
 
 .PHONY: clean
 clean: ## remove build/

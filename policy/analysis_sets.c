@@ -179,7 +179,7 @@ static bool
 list_ends_meet(const struct ask *ask, const struct address_list *list)
 {
 	struct addr low, high;
-	size_t count = address_list_ranges(list);
+	size_t count = address_list_count(list);
 
 	/* Too many to look into. */
 	if (count > RANGES_MAX)

@@ -14,8 +14,75 @@
 
 enum {
 	WORKERS_MAX = 64,
-	SESSIONS_DEFAULT = 8000
+	SESSIONS_DEFAULT = 8000,
+	DNS_CACHE_MAX = 1000000
 };
+
+/* --- dns ---------------------------------------------------------------------------- */
+
+static void
+read_servers(const struct reader *reader, const struct yaml_node *node,
+    struct config_dns *out)
+{
+	struct yaml_node *one;
+	unsigned count;
+	bool is_list = node->kind == YAML_LIST;
+
+	if (is_list &&
+	    (node->count == 0 || node->count > CONFIG_DNS_SERVERS_MAX)) {
+		reader_error(reader, "C052", node, NULL,
+		    "`servers` is system, or a list of 1 to %d",
+		    (int)CONFIG_DNS_SERVERS_MAX);
+		return;
+	}
+	struct yaml_node *const *items =
+	    reader_scalars(reader, node, "`servers`", &one, &count);
+	if (items == NULL || (!is_list && yaml_is(node, "system")))
+		return;
+	out->servers = policy_alloc(count, sizeof(struct endpoint));
+	for (unsigned i = 0; i < count; i++) {
+		struct endpoint *server = &out->servers[out->server_count];
+		bool has_port = endpoint_parse(items[i]->text, server);
+		if ((has_port && server->port > 0) ||
+		    (!has_port && addr_parse(items[i]->text, &server->addr)))
+			out->server_count++;
+		else
+			reader_error(reader, "C053", items[i], NULL,
+			    "`%.*s` is no ADDRESS and no ADDRESS:PORT",
+			    SLICE_FMT(slice_head(items[i]->text, 80)));
+	}
+}
+
+static void
+read_dns(const struct reader *reader, const struct yaml_node *map,
+    struct config_dns *out)
+{
+	const struct yaml_node *node;
+	uint64_t number;
+
+	if (reader_map(reader, map, "`dns`") == NULL)
+		return;
+	reader_check_keys(reader, map, SECTION_DNS, "`dns`");
+	if ((node = yaml_get(map, "servers")) != NULL)
+		read_servers(reader, node, out);
+	if ((node = yaml_get(map, "timeout")) != NULL) {
+		/* Longer than that and a client gives up before us. */
+		if (!yaml_duration(node, &number) || number < 1000 ||
+		    number > 30000)
+			reader_error(reader, "C054", node, NULL,
+			    "`timeout` must be a duration from 1s to 30s");
+		else
+			out->timeout_ms = (uint32_t)number;
+	}
+	if ((node = yaml_get(map, "cache")) != NULL) {
+		if (!yaml_u64(node, &number) || number > DNS_CACHE_MAX)
+			reader_error(reader, "C055", node, NULL,
+			    "`cache` must be a number from 0 to %d",
+			    (int)DNS_CACHE_MAX);
+		else
+			out->cache = (unsigned)number;
+	}
+}
 
 /* --- log, limits, timeouts ---------------------------------------------------------- */
 
@@ -119,8 +186,9 @@ read_timeout(const struct reader *reader, const struct yaml_node *map,
 		return;
 	if (!yaml_duration(node, &ms) || ms == 0 || ms > 86400000)
 		reader_error(reader, "C031", node, NULL,
-		    "`%s` must be a duration from 1s to 1d, as in 30s or 5m",
-		    key);
+		    "`%s` must be a duration from 1s to 1d, as in 30s or "
+		    "5m%s",
+		    key, reader_unquote(node));
 	else
 		*out = (uint32_t)ms;
 }
@@ -153,7 +221,8 @@ read_limits(const struct reader *reader, const struct yaml_node *node,
 		return;
 	if (!yaml_u64(sessions, &number) || number == 0 || number > 1000000)
 		reader_error(reader, "C032", sessions, NULL,
-		    "`sessions` must be a number from 1 to 1000000");
+		    "`sessions` must be a number from 1 to 1000000%s",
+		    reader_unquote(sessions));
 	else
 		config->sessions_max = (unsigned)number;
 }
@@ -168,8 +237,8 @@ read_workers(const struct reader *reader, const struct yaml_node *node,
 		return;
 	if (!yaml_u64(node, &number) || number == 0 || number > WORKERS_MAX)
 		reader_error(reader, "C033", node, NULL,
-		    "`workers` must be auto or a number from 1 to %d",
-		    (int)WORKERS_MAX);
+		    "`workers` must be auto or a number from 1 to %d%s",
+		    (int)WORKERS_MAX, reader_unquote(node));
 	else
 		config->workers = (unsigned)number;
 }
@@ -201,10 +270,11 @@ set_defaults(struct config *config)
 	    .data_block = 180000,
 	    .data_end = 600000,
 	    .connect = 30000};
+	config->dns = (struct config_dns){.timeout_ms = 3000, .cache = 10000};
 	gethostname(host, sizeof(host) - 1);
 	config->node = slice_dup(slice_str(host));
 	if (geteuid() == 0)
-		config->user = slice_dup(SLICE("ehlogate"));
+		config->user = slice_dup(SLICE(CONFIG_DEFAULT_USER));
 }
 
 static void
@@ -224,9 +294,11 @@ read_root(struct config *config, const struct reader *reader,
 
 	reader_check_keys(reader, root, SECTION_CONFIG, "the configuration");
 	node = yaml_get(root, "version");
-	if (node == NULL || !yaml_is(node, "1") || node->quoted)
+	if (node == NULL ? !reader_is_misspelt(root, SECTION_CONFIG, "version")
+			 : !yaml_is(node, "1") || node->quoted)
 		reader_error(reader, "C028", node == NULL ? root : node, NULL,
-		    "the file must say its version: `version: 1`");
+		    "the file must say its version: `version: 1`%s",
+		    node == NULL ? "" : reader_unquote(node));
 	if ((node = yaml_get(root, "node")) != NULL)
 		replace(&config->node, read_word(reader, node, "node"));
 	if ((node = yaml_get(root, "user")) != NULL)
@@ -235,18 +307,20 @@ read_root(struct config *config, const struct reader *reader,
 		read_workers(reader, node, config);
 	if ((node = yaml_get(root, "log")) != NULL)
 		read_log(reader, node, config);
-	else
+	else if (!reader_is_misspelt(root, SECTION_CONFIG, "log"))
 		reader_error(reader, "C030", root,
 		    "add `log: {sinks: [{file: "
 		    "/var/log/ehlogate/session.jsonl}]}`",
 		    "the configuration has no `log`");
 	if ((node = yaml_get(root, "timeouts")) != NULL)
 		read_timeouts(reader, node, &config->timeouts);
+	if ((node = yaml_get(root, "dns")) != NULL)
+		read_dns(reader, node, &config->dns);
 	if ((node = yaml_get(root, "limits")) != NULL)
 		read_limits(reader, node, config);
 	if ((node = yaml_get(root, "listeners")) != NULL)
 		config_read_listeners(config, reader, node);
-	else
+	else if (!reader_is_misspelt(root, SECTION_CONFIG, "listeners"))
 		reader_error(reader, "C029", root, NULL,
 		    "the configuration has no `listeners`");
 }
@@ -283,6 +357,7 @@ config_free(struct config **config_p)
 	for (unsigned i = 0; i < config->sink_count; i++)
 		free(config->sinks[i].path);
 	free(config->sinks);
+	free(config->dns.servers);
 	free(config->user);
 	free(config->node);
 	free(config);

@@ -38,8 +38,12 @@ enum config_sink_kind {
 	CONFIG_SINK_STDOUT
 };
 
+/* Who the program becomes that is started as root. */
+#define CONFIG_DEFAULT_USER "ehlogate"
+
 enum {
-	CONFIG_BASE_PORT = 12525 /* of interception listeners without `bind` */
+	CONFIG_BASE_PORT = 12525, /* of interception listeners without `bind` */
+	CONFIG_DNS_SERVERS_MAX = 4
 };
 
 struct config_intercept {
@@ -88,6 +92,13 @@ struct config_timeouts {
 	uint32_t connect;    /* the upstream connection */
 };
 
+struct config_dns {
+	struct endpoint *servers; /* port 0: 53 */
+	unsigned server_count;    /* 0: those of the system */
+	uint32_t timeout_ms;
+	unsigned cache; /* answers, of each worker */
+};
+
 struct config {
 	struct config_listener *listeners;
 	unsigned listener_count;
@@ -99,6 +110,7 @@ struct config {
 	bool log_start_events;        /* `start` in log.events */
 	bool log_daemon_events;       /* `daemon`, on unless events leaves it */
 	struct config_timeouts timeouts;
+	struct config_dns dns;
 	unsigned sessions_max; /* limits.sessions, over all workers */
 	char *node;            /* the host's name, or `node` */
 };

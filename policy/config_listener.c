@@ -57,7 +57,8 @@ read_ports(const struct reader *reader, const struct yaml_node *node,
 			out->ports[out->port_count++] = (uint16_t)port;
 		else
 			reader_error(reader, "C037", items[i], NULL,
-			    "a port is a number from 1 to 65535");
+			    "a port is a number from 1 to 65535%s",
+			    reader_unquote(items[i]));
 	}
 }
 
@@ -247,6 +248,8 @@ read_policy(const struct reader *reader, const struct yaml_node *map,
 	size_t len = base.len;
 	char path[PATH_MAX], *absolute;
 
+	if (node == NULL && reader_is_misspelt(map, SECTION_LISTENER, "policy"))
+		return;
 	if (node == NULL || node->kind != YAML_SCALAR) {
 		reader_error(reader, "C045", node == NULL ? map : node, NULL,
 		    "listener `%s` needs a `policy` file", out->name);
@@ -365,7 +368,7 @@ read_listener(struct config *config, const struct reader *reader,
 	out->line = key->place.line;
 	snprintf(where, sizeof(where), "listener `%s`", out->name);
 	reader_check_keys(reader, map, SECTION_LISTENER, where);
-	if (mode == NULL)
+	if (mode == NULL && !reader_is_misspelt(map, SECTION_LISTENER, "mode"))
 		reader_error(reader, "C050", key, NULL,
 		    "%s needs a `mode`: tproxy, redirect or explicit", where);
 	int at =

@@ -27,10 +27,11 @@ struct diag_item {
 	enum diag_severity severity;
 	const char *code; /* "P012", static */
 	struct diag_place place;
-	char *text;   /* one sentence, lower case, no full stop */
-	char *hint;   /* under the caret: "did you mean `then`?", or NULL */
-	char *source; /* the line of the file, or NULL */
-	char *file;   /* place.file points to it */
+	char *text;      /* one sentence, lower case, no full stop */
+	char *hint;      /* under the caret: "did you mean `then`?", or NULL */
+	char *source;    /* the line of the file, or NULL */
+	char *file;      /* place.file points to it */
+	unsigned number; /* in the order in which they were added */
 };
 
 struct diag;
@@ -47,8 +48,15 @@ void diag_add(struct diag *diag, enum diag_severity severity, const char *code,
     struct diag_place place, struct slice source, const char *hint,
     const char *fmt, ...) __attribute__((format(printf, 7, 8)));
 
+/* Sorts, and drops what tells nothing new: the same words of the same place
+ * (two listeners may have one policy), and what comes of a value that the
+ * strictness of YAML has refused already. */
+void diag_settle(struct diag *diag);
+
+/* All that were added; of more than 10000 the first ones are kept. */
 unsigned diag_errors(const struct diag *diag);
 unsigned diag_warnings(const struct diag *diag);
+/* What is kept. */
 unsigned diag_count(const struct diag *diag);
 const struct diag_item *diag_at(const struct diag *diag, unsigned i);
 
@@ -59,9 +67,12 @@ const struct diag_item *diag_at(const struct diag *diag, unsigned i);
  *       |     ^~~~ did you mean `then`?
  */
 void diag_print_text(const struct diag *diag, struct buf *out);
-/* A JSON array of {file,line,column,severity,code,message,hint}. */
+/* The same for a terminal that knows colours. */
+void diag_print_colour(const struct diag *diag, struct buf *out);
+/* A JSON array of {file,line,column,end_column,severity,code,message,hint};
+ * end_column is one past the last character meant. */
 void diag_print_json(const struct diag *diag, struct buf *out);
-/* SARIF 2.1.0. */
+/* SARIF 2.1.0, with the titles of all codes as its rules. */
 void diag_print_sarif(const struct diag *diag, struct buf *out);
 
 /* The candidate nearest to `word` (edit distance at most a third of its

@@ -364,7 +364,7 @@ helo_analyse(struct slice argument, const struct addr *client, struct helo *out)
 		judge_trimmed(text, out);
 	out->valid = (out->flaws & syntax_mask()) == 0;
 	advise(text, client, out);
-	out->refused_by = helo_refused_by(text, out->valid);
+	out->refused_by = helo_refused_by(argument, out);
 }
 
 size_t
@@ -394,8 +394,11 @@ static const bool flaw_advisory[] = {
 #define HELO_FLAW_ADVISORY(id, name, advisory, text) advisory,
     HELO_FLAWS(HELO_FLAW_ADVISORY)};
 static const char *const receiver_names[] = {
-#define HELO_RECEIVER_NAME(id, name) name,
+#define HELO_RECEIVER_NAME(id, name, documented) name,
     HELO_RECEIVERS(HELO_RECEIVER_NAME)};
+static const bool receiver_documented[] = {
+#define HELO_RECEIVER_DOCUMENTED(id, name, documented) documented,
+    HELO_RECEIVERS(HELO_RECEIVER_DOCUMENTED)};
 static const char *const step_names[] = {
 #define HELO_STEP_NAME(id, name, named) name,
     HELO_STEPS(HELO_STEP_NAME)};
@@ -431,6 +434,12 @@ const char *
 helo_receiver_name(enum helo_receiver receiver)
 {
 	return receiver_names[receiver];
+}
+
+bool
+helo_receiver_is_documented(enum helo_receiver receiver)
+{
+	return receiver_documented[receiver];
 }
 
 const char *

@@ -24,8 +24,8 @@ bool helo_ipv6_is_strict(struct slice text);
 struct slice helo_without_zone(struct slice text);
 bool helo_has_zone(struct slice text);
 
-/* Who would refuse a trimmed argument; `valid` is RFC 5321's view of it. */
-uint32_t helo_refused_by(struct slice trimmed, bool valid);
+/* Who would refuse an argument, of which all else is known. */
+uint32_t helo_refused_by(struct slice argument, const struct helo *helo);
 
 /* Advisory flaws of a domain name, of an address. */
 uint64_t helo_advise_name(struct slice name, const struct addr *client);

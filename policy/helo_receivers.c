@@ -2,7 +2,7 @@
  * What known receivers do with a HELO argument, each by its own rule: the
  * checks of Postfix 3.12, OpenSMTPD 7.8 and Exim 4.96, written from their
  * documented and measured behaviour.  tests/vectors/helo_receivers.tsv is the
- * measure.
+ * measure.  And what is known of two who cannot be measured: see the end.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -254,12 +254,61 @@ exim_accepts(struct slice text)
 	return text.len > 0;
 }
 
-uint32_t
-helo_refused_by(struct slice trimmed, bool valid)
+/* --- documented, not measured ------------------------------------------------------ */
+
+/*
+ * Each row is a flaw that the receiver is known to refuse; of what no row
+ * speaks nothing is said.
+ *
+ * Gmail: Google's help, "HELO/EHLO email error" (support.google.com/mail/
+ * ?p=helo, which the reply itself names), has "501 5.5.4 Empty HELO/EHLO
+ * argument not allowed" and "501 5.5.4 HELO/EHLO argument "..." invalid", for
+ * values that are no name and no address.  It says that these "may" be
+ * refused; so here are those that were: "PhpStorm 9.0.3" (PHPMailer issue
+ * 1011), "mantis.*" (PHPMailer issue 1258), a mail address (a log of sSMTP,
+ * pastebin.com/Us8juQyE).  A single label is accepted (PHPMailer issue 1011);
+ * Google's relay service, another thing, defers it.
+ *
+ * Microsoft 365: "501 5.5.4 Invalid domain name" to a name that ends in a dot
+ * (fastapi-mail issue 205; Microsoft's knowledge base had the same of Exchange
+ * 2003), and to one with a blank behind it (a Stack Exchange question, "Why
+ * does Microsoft Outlook fail with 501 5.5.4 Invalid domain name").  Of no
+ * argument, underscores, localhost and names that do not resolve there is
+ * hearsay only.
+ */
+static const struct {
+	enum helo_receiver by;
+	enum helo_flaw flaw;
+} documented[] = {
+    {HELO_BY_OFFICE365, HELO_FLAW_TRAILING_DOT},
+    {HELO_BY_GMAIL, HELO_FLAW_MISSING},
+    {HELO_BY_GMAIL, HELO_FLAW_EXTRA_ARGUMENT},
+    {HELO_BY_GMAIL, HELO_FLAW_BAD_CHARACTER},
+};
+
+static uint32_t
+refused_by_documents(struct slice argument, const struct helo *helo)
 {
 	uint32_t refused = 0;
 
-	if (!valid)
+	for (unsigned i = 0; i < sizeof(documented) / sizeof(documented[0]);
+	     i++)
+		if (helo->flaws & HELO_BIT(documented[i].flaw))
+			refused |= 1u << documented[i].by;
+	/* Of `blanks` only this form is known. */
+	if (helo->form != HELO_FORM_MISSING &&
+	    argument.ptr[argument.len - 1] == ' ')
+		refused |= 1u << HELO_BY_OFFICE365;
+	return refused;
+}
+
+uint32_t
+helo_refused_by(struct slice argument, const struct helo *helo)
+{
+	struct slice trimmed = helo_trim(argument);
+	uint32_t refused = refused_by_documents(argument, helo);
+
+	if (!helo->valid)
 		refused |= 1u << HELO_BY_RFC5321;
 	if (!postfix_accepts(trimmed))
 		refused |= 1u << HELO_BY_POSTFIX;

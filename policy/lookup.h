@@ -117,8 +117,8 @@ const struct lookup_value *lookup_get_zone(
     struct lookup *lookup, enum lookup_zone kind, struct slice zone);
 
 /* Sets a value in advance: from a test's `given`, from a record.  Lists, names
- * and the zone are copied.  Too late, and without effect, once lookup_get gave a
- * value that was not pending. */
+ * and the zone are copied.  Too late, and without effect, once lookup_get gave
+ * a value that was not pending. */
 void lookup_give(struct lookup *lookup, enum lookup_fact fact,
     const struct lookup_value *value);
 void lookup_give_zone(struct lookup *lookup, enum lookup_zone kind,

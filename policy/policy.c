@@ -25,6 +25,9 @@ read_refusal(struct policy *policy, const struct reader *reader,
 	if (reader_map(reader, node, "`on_server_refusal`") == NULL)
 		return;
 	reader_check_keys(reader, node, SECTION_REFUSAL, "`on_server_refusal`");
+	if (repair == NULL &&
+	    reader_is_misspelt(node, SECTION_REFUSAL, "repair"))
+		return;
 	if (repair == NULL) {
 		reader_error(reader, "P024", node, NULL,
 		    "`on_server_refusal` needs `repair`");
@@ -98,6 +101,8 @@ read_default(struct policy *policy, const struct reader *reader,
 	const struct yaml_node *node = yaml_get(root, "default");
 
 	policy->otherwise.bare = true;
+	if (node == NULL && reader_is_misspelt(root, SECTION_POLICY, "default"))
+		return;
 	if (node == NULL) {
 		reader_error(reader, "P026", root,
 		    "add `default: accept` or `default: reject`",
@@ -117,6 +122,8 @@ read_version(const struct reader *reader, const struct yaml_node *root)
 {
 	const struct yaml_node *node = yaml_get(root, "policy");
 
+	if (node == NULL && reader_is_misspelt(root, SECTION_POLICY, "policy"))
+		return;
 	if (node == NULL)
 		reader_error(reader, "P028", root, NULL,
 		    "the file must say its language's version: `policy: 1`");
@@ -201,12 +208,16 @@ read_lists_of(struct policy *policy, const struct reader *reader,
     const struct chain *chain)
 {
 	const struct yaml_node *root = yaml_root(reader->file);
-	const struct yaml_node *lists;
+	const struct yaml_node *lists, *description;
 
 	append_file(policy, reader->file);
 	if (reader_map(reader, root, "a policy") == NULL)
 		return;
 	reader_check_keys(reader, root, SECTION_POLICY, "the policy");
+	description = yaml_get(root, "description");
+	if (description != NULL && description->kind != YAML_SCALAR)
+		reader_error(reader, "P019", description, NULL,
+		    "`description` takes a sentence");
 	read_version(reader, root);
 	if ((lists = yaml_get(root, "lists")) != NULL)
 		policy_read_lists(policy, reader, lists);
@@ -222,7 +233,7 @@ is_loop(const struct reader *reader, const struct yaml_node *node,
 	while (at != NULL && strcmp(at->path, path) != 0)
 		at = at->up;
 	if (at != NULL)
-		reader_error(reader, "P083", node, NULL,
+		reader_error(reader, "P083", node, "remove this one",
 		    "an include loop: %.*s is being read already%s",
 		    SLICE_FMT(slice_head(node->text, 200)),
 		    at == chain ? " (it includes itself)" : "");
@@ -252,8 +263,9 @@ read_include(struct policy *policy, const struct reader *reader,
 	struct reader inner = {NULL, reader->diag};
 	char *real;
 
-	reader_path(reader, node->text, path);
-	real = realpath(path, NULL);
+	errno = ENAMETOOLONG;
+	real =
+	    reader_path(reader, node->text, path) ? realpath(path, NULL) : NULL;
 	if (real == NULL) {
 		reader_error(reader, "P082", node, NULL,
 		    "the file %s cannot be read: %s", path, strerror(errno));
@@ -333,6 +345,36 @@ read_all(struct policy *policy, const struct reader *reader, const char *path)
 	free(real);
 }
 
+static bool
+clause_asks(const struct clause *clause)
+{
+	for (unsigned i = 0; i < clause->count; i++)
+		if (clause->conditions[i].lookup)
+			return true;
+	return false;
+}
+
+static bool
+rule_asks(const struct rule *rule)
+{
+	bool asks = rule->then.uses_ptr || clause_asks(&rule->when.all);
+
+	for (unsigned i = 0; i < rule->when.any_count; i++)
+		asks |= clause_asks(&rule->when.any[i]);
+	return asks;
+}
+
+static bool
+asks_dns(const struct policy *policy)
+{
+	bool asks = policy->otherwise.uses_ptr || policy->refusal.uses_ptr;
+
+	for (unsigned stage = 0; stage < POLICY_STAGE_COUNT; stage++)
+		for (unsigned i = 0; i < policy->rules[stage].count; i++)
+			asks |= rule_asks(&policy->rules[stage].items[i]);
+	return asks;
+}
+
 static void
 set_version(struct policy *policy)
 {
@@ -369,6 +411,7 @@ policy_load(const char *path, struct diag *diag)
 		return NULL;
 	}
 	set_version(policy);
+	policy->asks_dns = asks_dns(policy);
 	return policy;
 }
 

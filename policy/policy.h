@@ -159,6 +159,12 @@ enum policy_outcome policy_decide(const struct policy *policy,
     struct policy_verdict *out);
 /* Whether any rule of the stage is there: else there is nothing to ask. */
 bool policy_has_stage(const struct policy *policy, enum policy_stage stage);
+/* Whether any rule asks DNS: else no lookup is needed. */
+bool policy_asks_dns(const struct policy *policy);
+/* Whether `commands` speaks of the verb (upper case); `limits` of anything
+ * that is counted at MAIL or RCPT. */
+bool policy_has_command(const struct policy *policy, struct slice verb);
+bool policy_has_limits(const struct policy *policy);
 
 /* The bit of a fact in facts.unknown, by its name ("helo.spf"); 0: no such
  * fact. */

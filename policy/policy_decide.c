@@ -16,6 +16,26 @@ policy_action_name(enum policy_action action)
 	return names[action];
 }
 
+/* Whether the client's reverse name is used at all: a step that takes it runs
+ * only where those before it have not mended the name. */
+static bool
+needs_ptr(const struct then *then, const struct policy_facts *facts)
+{
+	struct helo_repair before = then->repair;
+	struct helo_repaired mended;
+	unsigned at = 0;
+
+	if (!then->uses_ptr || then->action != POLICY_REPAIR)
+		return then->uses_ptr;
+	while (
+	    at < before.count && before.steps[at].step != HELO_STEP_CLIENT_PTR)
+		at++;
+	before.count = at;
+	helo_repair_apply(
+	    &before, facts->helo, &facts->client, SLICE(""), &mended);
+	return !mended.valid;
+}
+
 /* A list of steps can end in a name that is still invalid: then the client
  * hears why. */
 static void
@@ -26,7 +46,8 @@ repair(const struct then *then, const struct policy_rule_id *rule,
 	    .action = POLICY_REJECT, .bare = true};
 
 	helo_repair_apply(&then->repair, facts->helo, &facts->client,
-	    then->uses_ptr ? policy_ptr(facts) : SLICE(""), &out->repaired);
+	    needs_ptr(then, facts) ? policy_ptr(facts) : SLICE(""),
+	    &out->repaired);
 	if (out->repaired.valid)
 		return;
 	out->action = POLICY_REJECT;
@@ -192,7 +213,7 @@ try_rule(const struct rule *rule, enum truth truth,
 static bool
 waits_for_ptr(const struct then *then, const struct policy_facts *facts)
 {
-	return then->uses_ptr && facts->lookup != NULL &&
+	return facts->lookup != NULL && needs_ptr(then, facts) &&
 	       lookup_get(facts->lookup, LOOKUP_CLIENT_PTR)->state ==
 		   LOOKUP_PENDING;
 }
@@ -372,6 +393,12 @@ bool
 policy_has_stage(const struct policy *policy, enum policy_stage stage)
 {
 	return policy->rules[stage].count > 0;
+}
+
+bool
+policy_asks_dns(const struct policy *policy)
+{
+	return policy->asks_dns;
 }
 
 uint64_t

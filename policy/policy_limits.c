@@ -27,7 +27,8 @@ read_count(const struct reader *reader, const struct yaml_node *map,
 		return;
 	if (!yaml_u64(node, &number) || number == 0 || number > COUNT_MAX)
 		reader_error(reader, "P086", node, NULL,
-		    "`%s` takes a number from 1 to %d", key, (int)COUNT_MAX);
+		    "`%s` takes a number from 1 to %d%s", key, (int)COUNT_MAX,
+		    reader_unquote(node));
 	else
 		*out = (unsigned)number;
 }
@@ -41,7 +42,8 @@ read_size(
 	if (node != NULL && (!yaml_size(node, out) || *out < 65536))
 		reader_error(reader, "P086", node, NULL,
 		    "`size` takes octets, at least 64K (RFC 5321 4.5.3.1.7), "
-		    "as in 50M");
+		    "as in 50M%s",
+		    reader_unquote(node));
 }
 
 /* A limit is asked for in the middle of a session: nothing waits for DNS
@@ -131,7 +133,7 @@ policy_limits(const struct policy *policy, const struct policy_facts *facts,
 
 /* What may be denied: not what a session cannot do without. */
 static const char *const verbs[] = {"HELO", "EHLO", "MAIL", "RCPT", "DATA",
-    "BDAT", "AUTH", "STARTTLS", "VRFY", "EXPN", "HELP", "NOOP", "ETRN"};
+    "AUTH", "STARTTLS", "VRFY", "EXPN", "HELP", "NOOP", "ETRN"};
 
 enum {
 	VERBS = sizeof(verbs) / sizeof(verbs[0])
@@ -216,6 +218,21 @@ policy_read_commands(struct policy *policy, const struct reader *reader,
 		if (at != -1)
 			read_require(policy, reader, verbs[at], node->items[i]);
 	}
+}
+
+bool
+policy_has_command(const struct policy *policy, struct slice verb)
+{
+	for (unsigned i = 0; i < policy->command_count; i++)
+		if (slice_eq(policy->commands[i].verb, verb))
+			return true;
+	return false;
+}
+
+bool
+policy_has_limits(const struct policy *policy)
+{
+	return policy->limit_count > 0;
 }
 
 static void

@@ -27,11 +27,33 @@ add_entry(struct policy_list *list, struct slice text)
 	return true;
 }
 
-static const char *
-kind_of(const struct policy_list *list)
+static bool
+has_non_ascii(struct slice text)
 {
-	return list->domains != NULL ? "domain name"
-				     : "address or prefix (host bits clear)";
+	for (size_t i = 0; i < text.len; i++)
+		if ((unsigned char)text.ptr[i] >= 0x80)
+			return true;
+	return false;
+}
+
+/* What the entry that add_entry refused is not. */
+static const char *
+kind_of(const struct policy_list *list, struct slice text)
+{
+	if (list->domains == NULL)
+		return "address or prefix (host bits clear)";
+	if (has_non_ascii(text))
+		return "domain name in ASCII (write it as xn--...)";
+	if (slice_find(text, '*') != -1)
+		return "domain name (each stands for all below it, there are "
+		       "no wildcards)";
+	return "domain name";
+}
+
+static bool
+is_full(const struct policy_list *list)
+{
+	return list->domains != NULL && domain_list_is_full(list->domains);
 }
 
 static void
@@ -50,7 +72,7 @@ read_inline(const struct reader *reader, const struct yaml_node *node,
 			reader_error(reader, "P030", items[i], NULL,
 			    "`%.*s` is no %s",
 			    SLICE_FMT(slice_head(items[i]->text, 80)),
-			    kind_of(list));
+			    kind_of(list, items[i]->text));
 }
 
 static struct slice
@@ -70,30 +92,86 @@ entry_of(struct slice line)
 	return line;
 }
 
+/* Characters of UTF-8. */
+static unsigned
+width_of(struct slice text)
+{
+	unsigned width = 0;
+
+	for (size_t i = 0; i < text.len; i++)
+		width += ((unsigned char)text.ptr[i] & 0xc0) != 0x80;
+	return width;
+}
+
+/* A list's file while it is read. */
+struct list_file {
+	const struct reader *reader;
+	const char *path;
+	struct policy_list *list;
+	unsigned number; /* of the line */
+	unsigned errors;
+	struct sha256 sha;
+};
+
 static void
-read_lines(const struct reader *reader, FILE *file, const char *path,
-    struct policy_list *list)
+complain(const struct list_file *file, struct slice line, struct slice entry)
+{
+	struct diag_place place = {slice_str(file->path), file->number,
+	    (unsigned)(entry.ptr - line.ptr) + 1, width_of(entry)};
+
+	if (line.len > 0 && line.ptr[line.len - 1] == '\n')
+		line.len--;
+	diag_add(file->reader->diag, DIAG_ERROR, "P030", place,
+	    slice_head(line, 200), NULL, "`%.*s` is no %s",
+	    SLICE_FMT(slice_head(entry, 80)), kind_of(file->list, entry));
+}
+
+/* False: the list is full, what follows is not read. */
+static bool
+read_line(struct list_file *file, struct slice line)
+{
+	struct slice entry = entry_of(line);
+
+	sha256_add(&file->sha, line);
+	file->number++;
+	if (entry.len == 0 || add_entry(file->list, entry))
+		return true;
+	if (is_full(file->list)) {
+		diag_add(file->reader->diag, DIAG_ERROR, "P031",
+		    (struct diag_place){
+			slice_str(file->path), file->number, 1, 0},
+		    slice_of(NULL, 0), NULL,
+		    "the list is full: its names have 4 GiB together");
+		return false;
+	}
+	if (++file->errors <= FILE_ERRORS_MAX)
+		complain(file, line, entry);
+	return true;
+}
+
+static void
+read_lines(struct list_file *file, FILE *from)
 {
 	char *line = NULL;
 	size_t size = 0;
 	ssize_t len;
-	unsigned number = 0, errors = 0;
 
-	while ((len = getline(&line, &size, file)) != -1) {
-		struct slice entry = entry_of(slice_of(line, (size_t)len));
-		number++;
-		if (entry.len == 0 || add_entry(list, entry))
-			continue;
-		if (++errors > FILE_ERRORS_MAX)
+	/* What the files before it came to, then this one. */
+	sha256_init(&file->sha);
+	sha256_add(&file->sha, slice_of((const char *)file->list->digest,
+				   sizeof(file->list->digest)));
+	while ((len = getline(&line, &size, from)) != -1)
+		if (!read_line(file, slice_of(line, (size_t)len)))
 			break;
-		diag_add(reader->diag, DIAG_ERROR, "P030",
-		    (struct diag_place){
-			slice_str(path), number, 1, (unsigned)entry.len},
-		    slice_head(slice_of(line, (size_t)len - 1), 200), NULL,
-		    "`%.*s` is no %s", SLICE_FMT(slice_head(entry, 80)),
-		    kind_of(list));
-	}
+	sha256_end(&file->sha, file->list->digest);
 	free(line);
+	if (file->errors > FILE_ERRORS_MAX)
+		diag_add(file->reader->diag, DIAG_ERROR, "P030",
+		    (struct diag_place){
+			slice_str(file->path), file->number, 1, 0},
+		    slice_of(NULL, 0), NULL,
+		    "more lines of this file that are wrong: %u",
+		    file->errors - FILE_ERRORS_MAX);
 }
 
 static void
@@ -101,23 +179,34 @@ read_list_file(const struct reader *reader, const struct yaml_node *node,
     struct policy_list *list)
 {
 	char path[PATH_MAX];
-	FILE *file;
+	struct list_file file = {.reader = reader, .path = path, .list = list};
+	FILE *from = NULL;
 
-	if (node->kind != YAML_SCALAR) {
-		reader_error(reader, "P031", node, NULL,
-		    "a list's file must be one path");
-		return;
-	}
-	reader_path(reader, node->text, path);
-	file = fopen(path, "re");
-	if (file == NULL) {
+	errno = ENAMETOOLONG;
+	if (reader_path(reader, node->text, path))
+		from = fopen(path, "re");
+	if (from != NULL)
+		read_lines(&file, from);
+	/* A folder can be opened, but not read. */
+	if (from == NULL || ferror(from))
 		reader_error(reader, "P031", node, NULL,
 		    "the list's file %s cannot be read: %s", path,
 		    strerror(errno));
-		return;
-	}
-	read_lines(reader, file, path, list);
-	fclose(file);
+	if (from != NULL)
+		fclose(from);
+}
+
+static void
+read_list_files(const struct reader *reader, const struct yaml_node *node,
+    struct policy_list *list)
+{
+	struct yaml_node *one;
+	unsigned count;
+	struct yaml_node *const *paths =
+	    reader_scalars(reader, node, "a list's file", &one, &count);
+
+	for (unsigned i = 0; paths != NULL && i < count; i++)
+		read_list_file(reader, paths[i], list);
 }
 
 static void
@@ -144,9 +233,9 @@ read_list(const struct reader *reader, const struct yaml_node *node,
 	if (domain != NULL)
 		read_inline(reader, domain, list);
 	if (address_file != NULL)
-		read_list_file(reader, address_file, list);
+		read_list_files(reader, address_file, list);
 	if (domain_file != NULL)
-		read_list_file(reader, domain_file, list);
+		read_list_files(reader, domain_file, list);
 	if (list->addresses != NULL)
 		address_list_seal(list->addresses);
 }
@@ -163,13 +252,16 @@ check_list_name(const struct policy *policy, const struct reader *reader,
 		reader_error(reader, "P033", key, NULL,
 		    "`%.*s` means something else in a rule: another name",
 		    SLICE_FMT(key->text));
-	for (unsigned i = 0; i < policy->list_count; i++)
-		if (slice_eq(policy->lists[i]->name, key->text))
-			reader_error(reader, "P084", key, NULL,
-			    "a list is called `%.*s` already (%.*s line %u)",
-			    SLICE_FMT(slice_head(key->text, 64)),
-			    SLICE_FMT(yaml_name(policy->lists[i]->file)),
-			    policy->lists[i]->node->place.line);
+	for (unsigned i = 0; i < policy->list_count; i++) {
+		if (!slice_eq(policy->lists[i]->name, key->text))
+			continue;
+		reader_error(reader, "P084", key, NULL,
+		    "a list is called `%.*s` already (%.*s line %u)",
+		    SLICE_FMT(slice_head(key->text, 64)),
+		    SLICE_FMT(yaml_name(policy->lists[i]->file)),
+		    policy->lists[i]->node->place.line);
+		return;
+	}
 }
 
 void

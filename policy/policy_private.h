@@ -35,6 +35,7 @@ enum policy_section {
 	SECTION_TLS,
 	SECTION_LOG,
 	SECTION_TIMEOUTS,
+	SECTION_DNS,
 	SECTION_LIMITS
 };
 
@@ -50,6 +51,12 @@ void reader_check_keys(const struct reader *reader, const struct yaml_node *map,
 /* The same with the keys of two sections. */
 void reader_check_two(const struct reader *reader, const struct yaml_node *map,
     enum policy_section one, enum policy_section other, const char *where);
+/* Whether a key that the section does not have is probably meant as `name`:
+ * then it has been complained of, and `name` is not missing besides. */
+bool reader_is_misspelt(
+    const struct yaml_node *map, enum policy_section section, const char *name);
+/* ", without quotes" of a quoted scalar; else "". */
+const char *reader_unquote(const struct yaml_node *node);
 /* Adds an error at a node. */
 #define reader_error(reader, code, node, hint, ...)                           \
 	yaml_complain((reader)->file, (reader)->diag, DIAG_ERROR, code, node, \
@@ -71,8 +78,9 @@ const struct yaml_node *reader_map(const struct reader *reader,
 struct yaml_node *const *reader_scalars(const struct reader *reader,
     const struct yaml_node *node, const char *what, struct yaml_node **one,
     unsigned *count);
-/* A path that a file names: relative to the folder of that file. */
-void reader_path(
+/* A path that a file names: relative to the folder of that file.  False: it is
+ * too long. */
+bool reader_path(
     const struct reader *reader, struct slice name, char out[PATH_MAX]);
 /* calloc that does not fail. */
 void *policy_alloc(size_t count, size_t size);
@@ -300,6 +308,7 @@ struct policy {
 	unsigned command_count;
 	struct policy_test *tests;
 	unsigned test_count;
+	bool asks_dns;
 	char version[17];
 };
 

@@ -56,14 +56,18 @@ check_name(const struct policy *policy, const struct reader *reader,
 {
 	for (unsigned stage = 0; stage < POLICY_STAGE_COUNT; stage++) {
 		const struct rules *rules = &policy->rules[stage];
-		for (unsigned i = 0; i < rules->count; i++)
-			if (slice_eq(rules->items[i].id.name, name->text))
-				reader_error(reader, "P020", name, NULL,
-				    "a rule is called `%.*s` already (%.*s "
-				    "line %u)",
-				    SLICE_FMT(slice_head(name->text, 64)),
-				    SLICE_FMT(rules->items[i].id.file),
-				    rules->items[i].id.line);
+		for (unsigned i = 0; i < rules->count; i++) {
+			if (!slice_eq(rules->items[i].id.name, name->text))
+				continue;
+			reader_error(reader, "P020", name,
+			    "give one of them another name",
+			    "a rule is called `%.*s` already (%.*s "
+			    "line %u)",
+			    SLICE_FMT(slice_head(name->text, 64)),
+			    SLICE_FMT(rules->items[i].id.file),
+			    rules->items[i].id.line);
+			return;
+		}
 	}
 }
 
@@ -216,6 +220,9 @@ read_name(
 {
 	const struct yaml_node *name = yaml_get(source->map, "name");
 
+	if (name == NULL &&
+	    reader_is_misspelt(source->map, SECTION_RULE, "name"))
+		return;
 	if (name == NULL || name->kind != YAML_SCALAR ||
 	    !is_rule_name(name->text)) {
 		reader_error(source->reader, "P021",
@@ -260,7 +267,10 @@ read_rule(struct policy *policy, const struct source *source,
 		    policy, when.reader, when.node, stage, &rule->when);
 	}
 	rule->then_node = then.node;
-	if (then.node == NULL)
+	if (then.node == NULL &&
+	    reader_is_misspelt(source->map, SECTION_RULE, "then"))
+		;
+	else if (then.node == NULL)
 		reader_error(source->reader, "P022", source->map, NULL,
 		    "%s has no `then`", where);
 	else

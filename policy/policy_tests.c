@@ -96,7 +96,9 @@ read_words(const struct reader *reader, const struct yaml_node *map,
 	out->verb = POLICY_VERB_EHLO;
 	if (verb != NULL && reader_word(reader, verb, "`verb`", verbs, 2) == 0)
 		out->verb = POLICY_VERB_HELO;
-	if (expect == NULL)
+	if (expect == NULL && reader_is_misspelt(map, SECTION_TEST, "expect"))
+		;
+	else if (expect == NULL)
 		reader_error(
 		    reader, "P073", map, NULL, "a test needs `expect`");
 	else

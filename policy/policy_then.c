@@ -49,8 +49,9 @@ read_code(const struct reader *reader, const struct yaml_node *node,
 	if (node->kind != YAML_SCALAR || !yaml_u64(node, &code) || code < low ||
 	    code > low + 99) {
 		reader_error(reader, "P054", node, NULL,
-		    "the code of `%s` must be %uxx",
-		    reject ? "reject" : "tempfail", low / 100);
+		    "the code of `%s` must be %uxx, as in %u%s",
+		    reject ? "reject" : "tempfail", low / 100, low + 50,
+		    reader_unquote(node));
 		return;
 	}
 	out->code = (unsigned)code;
@@ -89,6 +90,18 @@ read_status(
 		    out->action == POLICY_REJECT ? "5.7.1" : "4.7.1");
 }
 
+static const char *
+text_flaw(const struct yaml_node *node)
+{
+	if (node->kind != YAML_SCALAR || node->text.len == 0)
+		return "";
+	if (slice_find(node->text, '\r') != -1 ||
+	    slice_find(node->text, '\n') != -1)
+		return ": take the line end out";
+	return is_printable(node->text) ? ": shorten it"
+					: ": write it in ASCII";
+}
+
 static void
 read_template(const struct reader *reader, const struct yaml_node *node,
     struct slice *out)
@@ -99,8 +112,8 @@ read_template(const struct reader *reader, const struct yaml_node *node,
 	    node->text.len > TEXT_MAX || !is_printable(node->text)) {
 		reader_error(reader, "P056", node, NULL,
 		    "the text must be one line of 1 to %d printable ASCII "
-		    "characters",
-		    (int)TEXT_MAX);
+		    "characters%s",
+		    (int)TEXT_MAX, text_flaw(node));
 		return;
 	}
 	if (!policy_template_is_known(node->text, &bad)) {
@@ -165,8 +178,8 @@ read_time(const struct reader *reader, const struct yaml_node *map,
 		    key);
 	if (!yaml_duration(node, &ms) || ms < 1000 || ms > max_ms)
 		reader_error(reader, "P066", node, NULL,
-		    "`%s` takes a duration from 1s to %s, as in 30s", key,
-		    max_ms == 300000 ? "5m" : "30d");
+		    "`%s` takes a duration from 1s to %s, as in 30s%s", key,
+		    max_ms == 300000 ? "5m" : "30d", reader_unquote(node));
 	else
 		*out_ms = ms;
 }

@@ -278,11 +278,13 @@ form_of(const struct when_context *context, enum fact fact,
 	}
 	if (fact_kind(fact) == KIND_ZONE)
 		known[known_count++] = "answer";
+	unsigned errors = diag_errors(context->reader->diag);
 	bool alone = map->count == 1 || found == FORM_ZONE;
 	if (known_count > 0 && !(found != -1 && !alone))
 		yaml_check_keys(context->reader->file, map, "a value", known,
 		    known_count, NULL, 0, context->reader->diag);
-	if (known_count == 0 || (found != -1 && !alone))
+	if (known_count == 0 || (found != -1 && !alone) ||
+	    (found == -1 && diag_errors(context->reader->diag) == errors))
 		complain_of_map(context, fact, map);
 	return found != -1 && alone ? found : -1;
 }
@@ -449,13 +451,13 @@ policy_read_value(const struct when_context *context,
 {
 	unsigned count;
 
-	if (room == 0)
-		return 0;
 	if (node->kind == YAML_LIST) {
 		reader_error(context->reader, "P038", node, NULL,
 		    "a list within a list has no meaning here");
 		return 0;
 	}
+	if (room == 0)
+		return 0;
 	out->node = node;
 	if (node->kind == YAML_MAP)
 		return read_map(context, condition, node, out, room);

@@ -4,25 +4,13 @@
  * SPDX-License-Identifier: MIT
  */
 #include "base/log.h"
-#include "policy/policy_private.h"
+#include "policy/keys.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-struct key {
-	enum policy_section section;
-	const char *name;
-	bool built;
-};
-
-static const struct key keys[] = {
-#define KEY(section, name, built, sentence) {SECTION_##section, name, built},
-#include "policy/config_keys.h"
-};
-
 enum {
-	KEYS = sizeof(keys) / sizeof(keys[0]),
-	SECTION_KEYS_MAX = 32
+	SECTION_KEYS_MAX = 32 + FACT_COUNT
 };
 
 void *
@@ -35,7 +23,7 @@ policy_alloc(size_t count, size_t size)
 	return memory;
 }
 
-void
+bool
 reader_path(const struct reader *reader, struct slice name, char out[PATH_MAX])
 {
 	struct slice base = yaml_name(reader->file);
@@ -45,8 +33,32 @@ reader_path(const struct reader *reader, struct slice name, char out[PATH_MAX])
 		len--;
 	if (name.len > 0 && name.ptr[0] == '/')
 		len = 0;
-	snprintf(out, PATH_MAX, "%.*s%.*s", (int)len, base.ptr,
-	    SLICE_FMT(slice_head(name, PATH_MAX / 2)));
+	return snprintf(out, PATH_MAX, "%.*s%.*s", (int)len, base.ptr,
+		   SLICE_FMT(name)) < PATH_MAX;
+}
+
+/* Facts among the keys of a rule have slipped out of its `when`: one
+ * complaint for all of them.  Adds them to what is known. */
+static unsigned
+complain_of_facts(const struct reader *reader, const struct yaml_node *map,
+    const char *where, const char **known)
+{
+	const struct yaml_node *first = NULL;
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < map->count; i++) {
+		int fact = fact_find(map->keys[i]->text);
+		if (fact == -1)
+			continue;
+		first = first == NULL ? map->keys[i] : first;
+		known[count++] = fact_name((enum fact)fact);
+	}
+	if (first != NULL)
+		reader_error(reader, "P012", first,
+		    "indent it, and other facts, to stand below `when`",
+		    "the fact `%.*s` stands in %s itself",
+		    SLICE_FMT(first->text), where);
+	return count;
 }
 
 void
@@ -56,14 +68,18 @@ reader_check_two(const struct reader *reader, const struct yaml_node *map,
 	const char *known[SECTION_KEYS_MAX], *unbuilt[SECTION_KEYS_MAX];
 	unsigned known_count = 0, unbuilt_count = 0;
 
-	for (unsigned i = 0; i < KEYS; i++) {
-		if (keys[i].section != one && keys[i].section != other)
+	for (unsigned i = 0; i < key_count(); i++) {
+		const struct key *key = key_at(i);
+		if (key->section != one && key->section != other)
 			continue;
-		if (keys[i].built)
-			known[known_count++] = keys[i].name;
+		if (key->need != KEY_LATER)
+			known[known_count++] = key->name;
 		else
-			unbuilt[unbuilt_count++] = keys[i].name;
+			unbuilt[unbuilt_count++] = key->name;
 	}
+	if (one == SECTION_RULE)
+		known_count +=
+		    complain_of_facts(reader, map, where, known + known_count);
 	yaml_check_keys(reader->file, map, where, known, known_count, unbuilt,
 	    unbuilt_count, reader->diag);
 }
@@ -73,6 +89,33 @@ reader_check_keys(const struct reader *reader, const struct yaml_node *map,
     enum policy_section section, const char *where)
 {
 	reader_check_two(reader, map, section, section, where);
+}
+
+bool
+reader_is_misspelt(
+    const struct yaml_node *map, enum policy_section section, const char *name)
+{
+	const char *known[SECTION_KEYS_MAX];
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < key_count(); i++)
+		if (key_at(i)->section == section)
+			known[count++] = key_at(i)->name;
+	for (unsigned i = 0; map->kind == YAML_MAP && i < map->count; i++) {
+		const char *near =
+		    diag_nearest(map->keys[i]->text, known, count);
+		if (near != NULL && strcmp(near, name) == 0 &&
+		    !yaml_is(map->keys[i], name))
+			return true;
+	}
+	return false;
+}
+
+const char *
+reader_unquote(const struct yaml_node *node)
+{
+	return node->kind == YAML_SCALAR && node->quoted ? ", without quotes"
+							 : "";
 }
 
 int
@@ -117,8 +160,8 @@ reader_bool(const struct reader *reader, const struct yaml_node *node,
 {
 	if (node->kind == YAML_SCALAR && yaml_bool(node, out))
 		return true;
-	reader_error(
-	    reader, "P015", node, NULL, "%s must be true or false", what);
+	reader_error(reader, "P015", node, NULL, "%s must be true or false%s",
+	    what, reader_unquote(node));
 	return false;
 }
 

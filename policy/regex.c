@@ -13,6 +13,7 @@
 #include "policy/policy_private.h"
 
 #include <pcre2.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum {

@@ -8,6 +8,7 @@
 #include "policy/spf_private.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 enum {
 	/* Longer values are cut: no name of this length can be asked for. */

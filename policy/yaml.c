@@ -7,6 +7,7 @@
 #include "policy/yaml.h"
 
 #include "base/log.h"
+#include "policy/yaml_private.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +16,6 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <yaml.h>
 
 enum {
 	DEPTH_MAX = 16,
@@ -32,6 +32,8 @@ struct owned {
 struct yaml_file {
 	char *name, *text;
 	size_t text_len;
+	size_t *lines; /* where each begins */
+	unsigned line_count;
 	struct owned *nodes;
 	struct yaml_node *root;
 };
@@ -50,24 +52,41 @@ static struct yaml_node *parse_node(
 
 /* --- places -------------------------------------------------------------------- */
 
+static void *
+must(void *memory)
+{
+	if (memory == NULL)
+		log_fatal("no memory while reading a file");
+	return memory;
+}
+
+/* A file may have as many mistakes as lines: none is to cost a search. */
+static void
+find_lines(struct yaml_file *file)
+{
+	unsigned count = 1;
+
+	for (size_t i = 0; i < file->text_len; i++)
+		count += file->text[i] == '\n';
+	file->lines = must(calloc(count + 1, sizeof(size_t)));
+	for (size_t i = 0; i < file->text_len; i++)
+		if (file->text[i] == '\n')
+			file->lines[++file->line_count] = i + 1;
+	file->lines[++file->line_count] = file->text_len + 1;
+}
+
 /* The text of a line, from 1. */
 static struct slice
 line_text(const struct yaml_file *file, unsigned line)
 {
-	struct slice rest = slice_of(file->text, file->text_len);
-
-	for (unsigned i = 1; i < line; i++) {
-		ptrdiff_t newline = slice_find(rest, '\n');
-		if (newline == -1)
-			return (struct slice){NULL, 0};
-		rest = slice_from(rest, (size_t)newline + 1);
-	}
-	ptrdiff_t newline = slice_find(rest, '\n');
-	if (newline != -1)
-		rest = slice_head(rest, (size_t)newline);
-	if (rest.len > 0 && rest.ptr[rest.len - 1] == '\r')
-		rest.len--;
-	return rest;
+	if (line == 0 || line > file->line_count)
+		return (struct slice){NULL, 0};
+	size_t start = file->lines[line - 1];
+	struct slice text =
+	    slice_of(file->text + start, file->lines[line] - 1 - start);
+	if (text.len > 0 && text.ptr[text.len - 1] == '\r')
+		text.len--;
+	return text;
 }
 
 static struct diag_place
@@ -115,14 +134,6 @@ yaml_complain(const struct yaml_file *file, struct diag *diag,
 }
 
 /* --- nodes ------------------------------------------------------------------------ */
-
-static void *
-must(void *memory)
-{
-	if (memory == NULL)
-		log_fatal("no memory while reading a file");
-	return memory;
-}
 
 static struct owned *
 new_node(
@@ -186,19 +197,13 @@ complain_syntax(struct builder *builder)
 {
 	const yaml_parser_t *parser = &builder->parser;
 	const struct yaml_file *file = builder->file;
-	yaml_mark_t mark = parser->problem_mark;
-	const char *context = parser->context == NULL ? "" : parser->context;
-	char text[256];
+	char words[224], text[256];
+	yaml_mark_t mark = yaml_syntax(parser, words, sizeof(words));
 
 	if (parser->error == YAML_READER_ERROR)
 		mark = mark_at(builder, parser->problem_offset);
-	if (is_tab(file, mark))
-		snprintf(
-		    text, sizeof(text), "not YAML: a tab; indent with spaces");
-	else
-		snprintf(text, sizeof(text), "not YAML: %s%s%s",
-		    parser->problem == NULL ? "bad character" : parser->problem,
-		    context[0] == '\0' ? "" : " ", context);
+	snprintf(text, sizeof(text), "not YAML: %s",
+	    is_tab(file, mark) ? "a tab; indent with spaces" : words);
 	complain(builder, "Y001", place_of(file, mark, mark), text);
 }
 
@@ -263,9 +268,55 @@ parse_list(struct builder *builder, const yaml_event_t *event)
 	return list;
 }
 
+/* The keys of a map by their hash: slots of 1 + an index into its keys. */
+struct seen {
+	unsigned *slots;
+	unsigned mask, count;
+};
+
+static unsigned
+hash_of(struct slice text)
+{
+	uint32_t hash = 2166136261u; /* FNV-1a */
+
+	for (size_t i = 0; i < text.len; i++)
+		hash = (hash ^ (unsigned char)text.ptr[i]) * 16777619u;
+	return hash ^ hash >> 15;
+}
+
+/* The slot that the key has, or would have. */
+static unsigned *
+slot_of(const struct seen *seen, const struct yaml_node *map, struct slice key)
+{
+	unsigned at = hash_of(key) & seen->mask;
+
+	while (seen->slots[at] != 0 &&
+	       !slice_eq(map->keys[seen->slots[at] - 1]->text, key))
+		at = (at + 1) & seen->mask;
+	return &seen->slots[at];
+}
+
+/* Notes the last key of the map. */
+static void
+note_key(struct seen *seen, const struct yaml_node *map)
+{
+	if (seen->count * 2 >= seen->mask) {
+		seen->mask = seen->mask == 0 ? 15 : seen->mask * 2 + 1;
+		free(seen->slots);
+		seen->slots = must(calloc(seen->mask + 1, sizeof(unsigned)));
+		for (unsigned i = map->count - 1; i > 0; i--)
+			*slot_of(seen, map, map->keys[i - 1]->text) = i;
+	}
+	unsigned *slot = slot_of(seen, map, map->keys[map->count - 1]->text);
+	if (*slot == 0)
+		*slot = map->count;
+	seen->count++;
+}
+
 static void
 check_key(struct builder *builder, const struct yaml_node *map,
-    const struct yaml_node *key, const yaml_event_t *event)
+    const struct seen *seen, const struct yaml_node *key,
+    const yaml_event_t *event)
 {
 	if (key->kind != YAML_SCALAR) {
 		complain_event(
@@ -275,14 +326,12 @@ check_key(struct builder *builder, const struct yaml_node *map,
 	if (slice_eq(key->text, SLICE("<<")) && !key->quoted)
 		complain_event(builder, "Y005", event,
 		    "merge keys are not allowed: write the keys out");
-	for (unsigned i = 0; i < map->count; i++) {
-		if (!slice_eq(map->keys[i]->text, key->text))
-			continue;
+	unsigned at = seen->slots == NULL ? 0 : *slot_of(seen, map, key->text);
+	if (at != 0)
 		yaml_complain(builder->file, builder->diag, DIAG_ERROR, "Y002",
 		    key, NULL, "the key `%.*s` stands twice (first in line %u)",
-		    SLICE_FMT(key->text), map->keys[i]->place.line);
-		return;
-	}
+		    SLICE_FMT(slice_head(key->text, 80)),
+		    map->keys[at - 1]->place.line);
 }
 
 static struct yaml_node *
@@ -290,6 +339,7 @@ parse_map(struct builder *builder, const yaml_event_t *event)
 {
 	struct yaml_node *map = &new_node(builder, YAML_MAP, event)->node;
 	struct yaml_node *key = NULL;
+	struct seen seen = {NULL, 0, 0};
 	yaml_event_t next;
 
 	check_properties(builder, event, event->data.mapping_start.anchor,
@@ -301,16 +351,19 @@ parse_map(struct builder *builder, const yaml_event_t *event)
 		if (!end && key == NULL) {
 			key = node;
 			if (key != NULL)
-				check_key(builder, map, key, &next);
+				check_key(builder, map, &seen, key, &next);
 		} else if (!end) {
-			if (node != NULL && key->kind == YAML_SCALAR)
+			if (node != NULL && key->kind == YAML_SCALAR) {
 				push(map, key, node);
+				note_key(&seen, map);
+			}
 			key = NULL;
 		}
 		yaml_event_delete(&next);
 		if (end)
 			break;
 	}
+	free(seen.slots);
 	return map;
 }
 
@@ -402,6 +455,7 @@ yaml_parse(struct slice text, struct slice name, struct diag *diag)
 	file->text = slice_dup(text);
 	file->text_len = text.len;
 	whole = (struct diag_place){.file = slice_str(file->name)};
+	find_lines(file);
 	if (text.len > FILE_MAX) {
 		complain(&builder, "Y009", whole, "larger than 1 MiB");
 		builder.broken = true;
@@ -486,6 +540,7 @@ yaml_file_free(struct yaml_file **file_p)
 	}
 	free(file->name);
 	free(file->text);
+	free(file->lines);
 	free(file);
 	*file_p = NULL;
 }

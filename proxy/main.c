@@ -19,6 +19,7 @@ static const struct command commands[] = {
     {"check", cli_check, "[-c FILE] [POLICY...]: all errors and warnings"},
     {"helo", cli_helo, "ARG... | -: judge HELO arguments alone"},
     {"explain", cli_explain, "-p POLICY --client IP --helo ARG: which rule"},
+    {"explain-code", cli_explain_code, "CODE... | --list: what a code means"},
     {"test", cli_test, "POLICY...: run the tests in the files"},
     {"nft", cli_nft, "print | apply | check | remove: the ruleset"},
     {"doctor", cli_doctor, "[-c FILE]: what of this host is in the way"},
@@ -28,7 +29,6 @@ static const struct command commands[] = {
     {"suggest", cli_suggest, "LOG...: who greets how, and rules for it"},
     {"report", NULL, ""},
     {"log", NULL, ""},
-    {"explain-code", NULL, ""},
     {"status", NULL, ""},
     {"top", NULL, ""},
     {"sessions", NULL, ""},
@@ -55,7 +55,7 @@ usage(FILE *to)
 	fprintf(to, "usage: ehlogate COMMAND [ARGUMENT...]\n\n");
 	for (unsigned i = 0; i < COMMANDS; i++)
 		if (commands[i].run != NULL)
-			fprintf(to, "  %-8s %s\n", commands[i].name,
+			fprintf(to, "  %-12s %s\n", commands[i].name,
 			    commands[i].summary);
 	fprintf(to, "\nehlogate COMMAND --help tells more.\n");
 	return to == stdout ? CLI_OK : CLI_USAGE;

@@ -57,6 +57,8 @@ enum audit_event {
 	TYPE(LEVEL,                                                            \
 	    "\"enum\": [\"debug\", \"info\", \"notice\", \"warning\", "        \
 	    "\"error\"]")                                                      \
+	TYPE(AT, "\"enum\": [\"mail\", \"rcpt\"]")                             \
+	TYPE(DNS, "\"type\": \"object\"")                                      \
 	TYPE(VERB, "\"enum\": [\"HELO\", \"EHLO\"]")                           \
 	TYPE(ACTION, NULL)                                                     \
 	TYPE(FORM, NULL)                                                       \
@@ -171,6 +173,9 @@ enum audit_type {
 	FIELD(RECORD, "connect.rule_line", NUMBER, 0, "its line")              \
 	FIELD(RECORD, "connect.continued", TEXTS, 0,                           \
 	    "rules that matched and only log")                                 \
+	FIELD(RECORD, "connect.dns", DNS, 0, "what DNS said of the client")    \
+	FIELD(RECORD, "connect.dns_us", NUMBER, 0,                             \
+	    "microseconds that the session waited for it")                     \
 	FIELD(RECORD, "greeting", TEXT_OR_NULL, 1,                             \
 	    "the first reply that the client got")                             \
 	FIELD(RECORD, "greeting_by", BY_OR_NULL, 1, "whose greeting it is")    \
@@ -189,6 +194,12 @@ enum audit_type {
 	FIELD(RECORD, "helo[].rule_line", NUMBER, 0, "its line")               \
 	FIELD(RECORD, "helo[].continued", TEXTS, 0,                            \
 	    "rules that matched and only log")                                 \
+	FIELD(RECORD, "helo[].at", AT, 0,                                      \
+	    "when the refusal is said, if not at once")                        \
+	FIELD(                                                                 \
+	    RECORD, "helo[].dns", DNS, 0, "what DNS said of client and name")  \
+	FIELD(RECORD, "helo[].dns_us", NUMBER, 0,                              \
+	    "microseconds that the session waited for it")                     \
 	FIELD(RECORD, "helo[].form", FORM, 1, "the argument's form")           \
 	FIELD(RECORD, "helo[].valid", YES_NO, 1, "it has no syntax flaw")      \
 	FIELD(RECORD, "helo[].flaws", FLAWS, 1, "what is wrong with it")       \
@@ -223,6 +234,20 @@ enum audit_type {
 	FIELD(RECORD, "mail", OBJECTS, 1, "each transaction, in order")        \
 	FIELD(RECORD, "mail[].rcpt_count", NUMBER, 1,                          \
 	    "RCPT commands, those not listed too")                             \
+	FIELD(RECORD, "mail[].verdict", ACTION, 0,                             \
+	    "what the mail stage did, where a rule matched")                   \
+	FIELD(RECORD, "mail[].would", ACTION, 0,                               \
+	    "what monitor mode kept from being done")                          \
+	FIELD(RECORD, "mail[].would_rule", TEXT_OR_NULL, 0,                    \
+	    "the rule that would have acted")                                  \
+	FIELD(RECORD, "mail[].would_rule_file", TEXT, 0, "its file")           \
+	FIELD(RECORD, "mail[].would_rule_line", NUMBER, 0, "its line")         \
+	FIELD(RECORD, "mail[].rule", TEXT_OR_NULL, 0,                          \
+	    "the rule that spoke; null: none")                                 \
+	FIELD(RECORD, "mail[].rule_file", TEXT, 0, "its file")                 \
+	FIELD(RECORD, "mail[].rule_line", NUMBER, 0, "its line")               \
+	FIELD(RECORD, "mail[].continued", TEXTS, 0,                            \
+	    "rules that matched and only log")                                 \
 	FIELD(RECORD, "mail[].declared_size", NUMBER, 0, "SIZE= of MAIL")      \
 	FIELD(RECORD, "mail[].size", NUMBER, 0,                                \
 	    "octets of the message as received; absent: no text came")         \
@@ -235,6 +260,20 @@ enum audit_type {
 	FIELD(RECORD, "mail[].from_reply_by", BY_OR_NULL, 1,                   \
 	    "whose reply it is")                                               \
 	FIELD(RECORD, "mail[].rcpt", OBJECTS, 1, "the recipients, in order")   \
+	FIELD(RECORD, "mail[].rcpt[].verdict", ACTION, 0,                      \
+	    "what the rcpt stage did, where a rule matched")                   \
+	FIELD(RECORD, "mail[].rcpt[].would", ACTION, 0,                        \
+	    "what monitor mode kept from being done")                          \
+	FIELD(RECORD, "mail[].rcpt[].would_rule", TEXT_OR_NULL, 0,             \
+	    "the rule that would have acted")                                  \
+	FIELD(RECORD, "mail[].rcpt[].would_rule_file", TEXT, 0, "its file")    \
+	FIELD(RECORD, "mail[].rcpt[].would_rule_line", NUMBER, 0, "its line")  \
+	FIELD(RECORD, "mail[].rcpt[].rule", TEXT_OR_NULL, 0,                   \
+	    "the rule that spoke; null: none")                                 \
+	FIELD(RECORD, "mail[].rcpt[].rule_file", TEXT, 0, "its file")          \
+	FIELD(RECORD, "mail[].rcpt[].rule_line", NUMBER, 0, "its line")        \
+	FIELD(RECORD, "mail[].rcpt[].continued", TEXTS, 0,                     \
+	    "rules that matched and only log")                                 \
 	FIELD(RECORD, "mail[].rcpt[].to", TEXT, 1, "the recipient")            \
 	FIELD(RECORD, "mail[].rcpt[].reply", TEXT_OR_NULL, 1,                  \
 	    "the reply to RCPT; null: none came")                              \

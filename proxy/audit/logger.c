@@ -33,6 +33,9 @@ struct run {
 	struct sink sinks[LOGGER_SINKS_MAX];
 	uint64_t tails[LOGGER_RINGS_MAX]; /* what waited at the turn's begin */
 	sigset_t asleep;                  /* signals blocked while it sleeps */
+	int hand_over_fd;                 /* -1: nobody can ask for it */
+	bool stop;                        /* the monitor is gone */
+	bool hand_over;                   /* another takes our place */
 };
 
 static volatile sig_atomic_t reopen_asked;
@@ -175,22 +178,42 @@ take_turn(struct run *run)
 
 /* --- waiting ------------------------------------------------------------------ */
 
-/* Waits for `fds`, of which the first is stop_fd; a reopen ends it too. */
+enum {
+	FD_STOP,
+	FD_HAND_OVER,
+	FD_REST /* where the others begin */
+};
+
+/* At the end of the pipe the monitor is gone: nobody comes after us, and stop_fd
+ * tells when to follow. */
+static void
+read_hand_over(struct run *run, bool monitor_gone)
+{
+	char order;
+
+	if (monitor_gone)
+		run->hand_over_fd = -1;
+	else
+		run->hand_over = read(run->hand_over_fd, &order, 1) == 1;
+}
+
+/* Waits for `fds`, of which the first two are those of `enum`; a reopen ends
+ * it too. */
 static void
 wait_fds(struct run *run, struct pollfd *fds, unsigned count, int ms)
 {
 	struct timespec time = {ms / 1000, (long)(ms % 1000) * 1000000};
 
-	fds[0] = (struct pollfd){.fd = run->logger->stop_fd, .events = POLLIN};
+	fds[FD_STOP] =
+	    (struct pollfd){.fd = run->logger->stop_fd, .events = POLLIN};
+	fds[FD_HAND_OVER] =
+	    (struct pollfd){.fd = run->hand_over_fd, .events = POLLIN};
 	if (ppoll(fds, count, ms < 0 ? NULL : &time, &run->asleep) == -1)
 		for (unsigned i = 0; i < count; i++)
 			fds[i].revents = 0;
-}
-
-static bool
-stop_asked(const struct pollfd *fds)
-{
-	return fds[0].revents != 0;
+	run->stop = fds[FD_STOP].revents != 0;
+	if (fds[FD_HAND_OVER].revents != 0)
+		read_hand_over(run, (fds[FD_HAND_OVER].revents & POLLHUP) != 0);
 }
 
 /* Adds full pipes, to be told when there is room; returns whether some sink
@@ -210,30 +233,28 @@ watch_sinks(const struct run *run, struct pollfd *fds, unsigned *count)
 	return retry;
 }
 
-/* Sleeps until there is something to do.  True: the monitor is gone. */
+/* Sleeps until there is something to do.  False: there is no more for us. */
 static bool
 wait_for_work(struct run *run)
 {
-	struct pollfd fds[1 + LOGGER_RINGS_MAX + LOGGER_SINKS_MAX] = {0};
+	struct pollfd fds[FD_REST + LOGGER_RINGS_MAX + LOGGER_SINKS_MAX] = {0};
 	struct logger *logger = run->logger;
 	unsigned rings = any_works(run) ? logger->ring_count : 0;
-	unsigned count = 1 + rings;
+	unsigned count = FD_REST + rings;
 	bool asleep = true;
 
 	for (unsigned i = 0; i < rings; i++) {
 		asleep = ring_sleep(logger->rings[i], run->tails[i]) && asleep;
-		fds[1 + i] = (struct pollfd){
+		fds[FD_REST + i] = (struct pollfd){
 		    .fd = ring_fd(logger->rings[i]), .events = POLLIN};
 	}
 	bool retry = watch_sinks(run, fds, &count);
 	wait_fds(run, fds, count, !asleep ? 0 : retry ? RETRY_MS : -1);
-	bool stop = stop_asked(fds);
 	for (unsigned i = 0; i < rings; i++)
-		ring_awake(logger->rings[i], fds[1 + i].revents != 0);
-	if (stop || reopen_asked)
-		return stop;
-	wait_fds(run, fds, 1, GATHER_MS);
-	return stop_asked(fds);
+		ring_awake(logger->rings[i], fds[FD_REST + i].revents != 0);
+	if (!run->stop && !run->hand_over && !reopen_asked)
+		wait_fds(run, fds, FD_REST, GATHER_MS);
+	return !run->stop && !run->hand_over;
 }
 
 /* --- the end ------------------------------------------------------------------ */
@@ -301,7 +322,8 @@ set_signals(struct run *run)
 int
 logger_run(struct logger *logger)
 {
-	struct run run = {.logger = logger};
+	struct run run = {
+	    .logger = logger, .hand_over_fd = logger->hand_over_fd};
 
 	assert(logger->ring_count > 0 && logger->sink_count > 0);
 	assert(logger->ring_count <= LOGGER_RINGS_MAX);
@@ -312,6 +334,64 @@ logger_run(struct logger *logger)
 	/* What a predecessor left is written before the first sleep. */
 	do
 		take_turn(&run);
-	while (!wait_for_work(&run));
-	return drain(&run);
+	while (wait_for_work(&run));
+	if (!run.hand_over)
+		return drain(&run);
+	take_turn(&run);
+	return 0;
+}
+
+/* --- from one to the next ----------------------------------------------------- */
+
+static bool
+is_same_sink(const struct logger_sink *a, const struct logger_sink *b)
+{
+	if (a->path == NULL || b->path == NULL)
+		return a->path == b->path;
+	return slice_eq(slice_str(a->path), slice_str(b->path));
+}
+
+static int
+find_sink(const struct logger *logger, const struct logger_sink *sink)
+{
+	for (unsigned i = 0; i < logger->sink_count; i++)
+		if (is_same_sink(&logger->sinks[i], sink))
+			return (int)i;
+	return -1;
+}
+
+/* What was asked of its last write and is not there. */
+static void
+count_lost(const struct logger *logger, const struct logger_mark *mark)
+{
+	uint64_t lost = 0;
+
+	for (unsigned i = 0; i < logger->ring_count; i++) {
+		const struct ring *ring = logger->rings[i];
+		uint64_t head = ring_head(ring), tail = ring_tail(ring);
+		if (mark->at[i] - head <= tail - head &&
+		    mark->goal[i] - head <= tail - head)
+			lost +=
+			    sink_count_lines(ring, mark->at[i], mark->goal[i]);
+	}
+	atomic_fetch_add(&logger->state->lost, lost);
+}
+
+void
+logger_change_sinks(const struct logger *from, const struct logger *to)
+{
+	struct logger_mark *marks = to->state->marks;
+	struct logger_mark before[LOGGER_SINKS_MAX];
+
+	memcpy(before, marks, sizeof(before));
+	for (unsigned i = 0; i < from->sink_count; i++)
+		if (find_sink(to, &from->sinks[i]) == -1)
+			count_lost(from, &before[i]);
+	for (unsigned i = 0; i < to->sink_count; i++) {
+		int was = find_sink(from, &to->sinks[i]);
+		if (was == -1)
+			memset(&marks[i], 0, sizeof(marks[i]));
+		else
+			marks[i] = before[was];
+	}
 }

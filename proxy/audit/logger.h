@@ -14,7 +14,7 @@
 
 enum {
 	LOGGER_SINKS_MAX = 8,
-	LOGGER_RINGS_MAX = 80
+	LOGGER_RINGS_MAX = 260
 };
 
 /*
@@ -51,6 +51,7 @@ struct logger {
 	unsigned ring_count;
 	struct logger_state *state; /* shared */
 	int stop_fd;                /* closed by the monitor: drain and end */
+	int hand_over_fd; /* an octet: leave the rest to the next; or -1 */
 };
 
 /*
@@ -76,7 +77,19 @@ int logger_open_sink(struct logger_sink *sink);
  * While no sink works `writable` is false and nothing is given up.
  *
  * A logger that takes a dead one's place doubles and loses no line of a file.
+ *
+ * An octet from hand_over_fd: what is in the rings is written once more as far
+ * as it goes, and the status is 0.  The lines stay in the rings for the logger
+ * that comes next.
  */
 int logger_run(struct logger *logger);
+
+/*
+ * Between two loggers, when none runs: the places that the first had reached in
+ * each sink are put where the second, whose sinks are others, looks for them.  A
+ * sink is the same where its path is.  What a sink that is no more had still to
+ * get counts as lost; a new one begins with what waits.
+ */
+void logger_change_sinks(const struct logger *from, const struct logger *to);
 
 #endif

@@ -19,7 +19,8 @@ record_new(const struct record_start *start)
 	record->now_us = start->mono_us;
 	record->helo.full = RECORD_HELO_FULL;
 	record->mail.full = RECORD_MAIL_FULL;
-	buf_init(&record->connect, 2048);
+	buf_init(&record->connect, RECORD_LIST_MAX);
+	buf_init(&record->verdict, RECORD_TEXT_MAX);
 	buf_init(&record->helo.text, RECORD_HELO_MAX);
 	buf_init(&record->offered, RECORD_KEYWORDS_MAX);
 	buf_init(&record->masked, RECORD_KEYWORDS_MAX);
@@ -50,17 +51,26 @@ record_free(struct record **record_p)
 	    &record->name.forwarded, &record->name.server_reply,
 	    &record->name.reply, &record->auth_mechanism, &record->auth_user,
 	    &record->message.from, &record->message.reply,
-	    &record->message.message_id, &record->message.refusal};
+	    &record->message.message_id, &record->message.refusal,
+	    &record->message.verdict};
 	struct buf *lists[] = {&record->connect, &record->helo.text,
 	    &record->offered, &record->masked, &record->auth,
 	    &record->mail.text, &record->message.rcpt,
-	    &record->message.awaiting, &record->violations, &record->notes};
+	    &record->message.awaiting, &record->violations, &record->notes,
+	    &record->verdict};
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
 		record_clear_text(texts[i]);
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
 		buf_fini(lists[i]);
 	free(record);
 	*record_p = NULL;
+}
+
+bool
+record_is_empty(const struct record *record)
+{
+	return record->message_count == 0 && record->violation_count == 0 &&
+	       !record->mail_open && buf_len(&record->mail.text) == 0;
 }
 
 /* --- time -------------------------------------------------------------------- */

@@ -14,6 +14,7 @@
 
 #include "base/addr.h"
 #include "base/buf.h"
+#include "policy/lookup.h"
 #include "policy/policy.h"
 
 struct record;
@@ -55,9 +56,11 @@ void record_connected(
 void record_greeting(struct record *record, struct slice reply, const char *by,
     uint64_t mono_us);
 
-/* The verdict of the connect stage, where a rule matched. */
-void record_connect_verdict(
-    struct record *record, const struct policy_verdict *verdict);
+/* The verdict of the connect stage, where a rule matched or DNS was asked.
+ * `lookup` NULL: it was not; else what it said, after dns_us microseconds. */
+void record_connect_verdict(struct record *record,
+    const struct policy_verdict *verdict, const struct lookup *lookup,
+    uint64_t dns_us);
 
 /* One HELO or EHLO.  All text is copied. */
 struct record_helo {
@@ -69,6 +72,8 @@ struct record_helo {
 	bool fallback;
 	bool tls_lost;
 	const struct policy_verdict *verdict;
+	const struct lookup *lookup; /* as at connect */
+	uint64_t dns_us;
 };
 
 /* Adds an entry to `helo`; later calls about it name the newest one. */
@@ -100,11 +105,14 @@ void record_auth(
 void record_auth_reply(
     struct record *record, struct slice reply, const char *by);
 
-/* MAIL was forwarded; opens an entry of `mail`.  `size` is SIZE= or -1. */
+/* A rule spoke of the MAIL or RCPT that comes next. */
+void record_envelope_verdict(
+    struct record *record, const struct policy_verdict *verdict);
+/* MAIL was forwarded or refused by a rule; opens an entry of `mail`.  `size` is SIZE= or -1. */
 void record_mail(struct record *record, struct slice from, int64_t size);
 void record_mail_reply(
     struct record *record, struct slice reply, const char *by);
-/* RCPT was forwarded; the replies come in the same order. */
+/* The same of RCPT; the replies come in the same order. */
 void record_rcpt(struct record *record, struct slice to);
 void record_rcpt_reply(
     struct record *record, struct slice reply, const char *by);
@@ -128,6 +136,8 @@ void record_transaction_end(struct record *record);
  * ("bare_lf_in_command"), `detail` the bytes concerned. */
 void record_violation(
     struct record *record, const char *kind, struct slice detail);
+/* Neither a message nor a violation: what `quiet` may leave out. */
+bool record_is_empty(const struct record *record);
 /* Any other notice worth the operator's eye ("source_port_taken"). */
 void record_note(struct record *record, const char *note);
 

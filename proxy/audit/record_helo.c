@@ -45,8 +45,22 @@ put_verdict(struct json *json, const struct policy_verdict *verdict)
 }
 
 void
-record_connect_verdict(
+record_envelope_verdict(
     struct record *record, const struct policy_verdict *verdict)
+{
+	struct json json;
+
+	buf_clear(&record->verdict);
+	json_init(&json, &record->verdict);
+	put_verdict(&json, verdict);
+	if (json_failed(&json))
+		buf_clear(&record->verdict);
+}
+
+void
+record_connect_verdict(struct record *record,
+    const struct policy_verdict *verdict, const struct lookup *lookup,
+    uint64_t dns_us)
 {
 	struct json json;
 
@@ -54,6 +68,7 @@ record_connect_verdict(
 	json_init(&json, &record->connect);
 	json_object_open(&json, NULL);
 	put_verdict(&json, verdict);
+	record_put_dns(&json, lookup, dns_us);
 	json_object_close(&json);
 	record_element_end(record, &json, &record->connect, 0);
 }
@@ -128,6 +143,10 @@ put_helo(
 	json_str(
 	    json, "verb", helo->verb == POLICY_VERB_EHLO ? "EHLO" : "HELO");
 	put_verdict(json, helo->verdict);
+	if (helo->verdict->at != POLICY_AT_ONCE)
+		json_str(json, "at",
+		    helo->verdict->at == POLICY_AT_MAIL ? "mail" : "rcpt");
+	record_put_dns(json, helo->lookup, helo->dns_us);
 	json_str(json, "form", helo_form_name(helo->judged.form));
 	json_bool(json, "valid", helo->judged.valid);
 	put_flaws(json, helo->judged.flaws);

@@ -13,6 +13,10 @@ record_mail(struct record *record, struct slice from, int64_t size)
 	record->mail_open = true;
 	record->message.size = size;
 	record_set_text(record, &record->message.from, from);
+	if (buf_len(&record->verdict) > 0)
+		record_set_text(record, &record->message.verdict,
+		    buf_slice(&record->verdict));
+	buf_clear(&record->verdict);
 }
 
 void
@@ -26,20 +30,29 @@ record_mail_reply(struct record *record, struct slice reply, const char *by)
 
 /* --- recipients ----------------------------------------------------------- */
 
-/* Puts one behind those that wait for their reply: two bytes of length, the
- * text. */
-static bool
-await_reply(struct buf *awaiting, struct slice to)
+static char *
+put_prefixed(char *place, struct slice text)
 {
-	uint16_t len = (uint16_t)to.len;
-	char *place = buf_reserve(awaiting, sizeof(len) + to.len);
+	uint16_t len = (uint16_t)text.len;
+
+	memcpy(place, &len, sizeof(len));
+	if (len > 0)
+		memcpy(place + sizeof(len), text.ptr, len);
+	return place + sizeof(len) + len;
+}
+
+/* Puts one behind those that wait for their reply: the recipient and what a
+ * rule said of it, each behind two bytes of length. */
+static bool
+await_reply(struct buf *awaiting, struct slice to, struct slice verdict)
+{
+	size_t size = 2 * sizeof(uint16_t) + to.len + verdict.len;
+	char *place = buf_reserve(awaiting, size);
 
 	if (place == NULL)
 		return false;
-	memcpy(place, &len, sizeof(len));
-	if (len > 0)
-		memcpy(place + sizeof(len), to.ptr, len);
-	buf_commit(awaiting, sizeof(len) + len);
+	put_prefixed(put_prefixed(place, to), verdict);
+	buf_commit(awaiting, size);
 	return true;
 }
 
@@ -54,25 +67,42 @@ record_rcpt(struct record *record, struct slice to)
 	if (to.len > RECORD_TEXT_MAX)
 		record->truncated = true;
 	to = slice_head(to, RECORD_TEXT_MAX);
-	if (!record->message.rcpt_full &&
-	    record->message.rcpt_count <= RECORD_RCPT_MAX &&
-	    await_reply(&record->message.awaiting, to))
+	bool listed = !record->message.rcpt_full &&
+		      record->message.rcpt_count <= RECORD_RCPT_MAX &&
+		      await_reply(&record->message.awaiting, to,
+			  buf_slice(&record->verdict));
+	buf_clear(&record->verdict);
+	if (listed)
 		return;
 	record->message.rcpt_full = true;
 	record->truncated = true;
 }
 
-/* The first of those that wait; its bytes are *used. */
-static bool
-next_awaiting(struct slice waiting, struct slice *to, size_t *used)
+static struct slice
+take_prefixed(struct slice *waiting)
 {
+	struct slice text;
 	uint16_t len;
 
-	if (waiting.len < sizeof(len))
+	memcpy(&len, waiting->ptr, sizeof(len));
+	text = slice_of(waiting->ptr + sizeof(len), len);
+	*waiting = slice_from(*waiting, sizeof(len) + len);
+	return text;
+}
+
+/* The first of those that wait, up to its reply, into an open object; false:
+ * none waits. */
+static bool
+put_awaiting(struct json *json, struct slice *waiting)
+{
+	if (waiting->len == 0)
 		return false;
-	memcpy(&len, waiting.ptr, sizeof(len));
-	*to = slice_of(waiting.ptr + sizeof(len), len);
-	*used = sizeof(len) + len;
+	struct slice to = take_prefixed(waiting);
+	struct slice verdict = take_prefixed(waiting);
+	json_object_open(json, NULL);
+	if (verdict.len > 0)
+		json_raw(json, NULL, verdict);
+	json_bytes(json, "to", to);
 	return true;
 }
 
@@ -81,39 +111,32 @@ record_rcpt_reply(struct record *record, struct slice reply, const char *by)
 {
 	struct buf *awaiting = &record->message.awaiting;
 	struct buf *list = &record->message.rcpt;
+	struct slice waiting = buf_slice(awaiting);
 	struct json json;
-	struct slice to;
-	size_t used, mark;
+	size_t mark;
 
-	if (!record->mail_open ||
-	    !next_awaiting(buf_slice(awaiting), &to, &used))
+	if (!record->mail_open || waiting.len == 0)
 		return;
 	record_element(&json, list, &mark);
-	json_object_open(&json, NULL);
-	json_bytes(&json, "to", to);
+	put_awaiting(&json, &waiting);
 	record_put_capped(record, &json, "reply", reply);
 	json_str(&json, "reply_by", by);
 	json_object_close(&json);
 	record_element_end(record, &json, list, mark);
-	buf_consume(awaiting, used);
+	buf_consume(awaiting, buf_len(awaiting) - waiting.len);
 }
 
 static void
 put_recipients(struct json *json, const struct record *record)
 {
 	struct slice waiting = buf_slice(&record->message.awaiting);
-	struct slice to;
-	size_t used;
 
 	if (buf_len(&record->message.rcpt) > 0)
 		json_raw(json, NULL, buf_slice(&record->message.rcpt));
-	while (next_awaiting(waiting, &to, &used)) {
-		json_object_open(json, NULL);
-		json_bytes(json, "to", to);
+	while (put_awaiting(json, &waiting)) {
 		json_null(json, "reply");
 		json_null(json, "reply_by");
 		json_object_close(json);
-		waiting = slice_from(waiting, used);
 	}
 }
 
@@ -143,6 +166,10 @@ record_put_message(struct json *json, const struct record *record, bool listed)
 {
 	json_object_open(json, NULL);
 	json_u64(json, "rcpt_count", record->message.rcpt_count);
+	if (record->message.verdict.ptr != NULL)
+		json_raw(json, NULL,
+		    slice_of(record->message.verdict.ptr,
+			record->message.verdict.len));
 	if (record->message.size >= 0)
 		json_i64(json, "declared_size", record->message.size);
 	if (record->message.has_text) {
@@ -208,6 +235,7 @@ reset_mail(struct record *record)
 	record->mail_open = false;
 	record_enter(record, RECORD_PHASE_COMMAND);
 	record_clear_text(&record->message.from);
+	record_clear_text(&record->message.verdict);
 	record_clear_text(&record->message.reply);
 	record_clear_text(&record->message.message_id);
 	record_clear_text(&record->message.refusal);

@@ -82,8 +82,12 @@ struct record {
 	struct record_list mail; /* finished entries */
 	unsigned message_count;  /* ended by a reply to the message */
 	bool mail_open;
+	/* The verdict of what comes next, MAIL or RCPT: members as JSON text;
+	 * empty: no rule spoke. */
+	struct buf verdict;
 	struct {
 		struct record_text from, reply, message_id;
+		struct record_text verdict; /* members as JSON text */
 		const char *reply_by;
 		struct record_text refusal; /* of DATA or BDAT */
 		const char *refused_by;
@@ -130,6 +134,10 @@ void record_entry(
     struct record *record, struct json *json, struct record_list *list);
 bool record_entry_end(
     struct record *record, struct json *json, struct record_list *list);
+
+/* What DNS said, with the time that it took; nothing where nothing was asked. */
+void record_put_dns(
+    struct json *json, const struct lookup *lookup, uint64_t dns_us);
 
 /* Ends of entries that are still open, into whatever is being written. */
 void record_put_helo_end(struct json *json, const struct record *record);

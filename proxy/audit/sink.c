@@ -22,6 +22,8 @@ enum {
 	PIECES_MAX = 1 + 2 * LOGGER_RINGS_MAX
 };
 
+_Static_assert((int)PIECES_MAX <= IOV_MAX, "one writev takes them all");
+
 int
 logger_open_sink(struct logger_sink *sink)
 {

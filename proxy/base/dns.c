@@ -7,6 +7,7 @@
  */
 #include "base/dns.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum {

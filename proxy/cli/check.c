@@ -20,7 +20,12 @@ static const char help[] =
     "                      [POLICY...]\n"
     "\n"
     "Reads a configuration with its policies, or policies alone, and prints\n"
-    "every error and warning with its place.\n"
+    "every error and warning with its place; with neither FILE nor POLICY\n"
+    "the configuration " CLI_CONFIG ".\n"
+    "\n"
+    "  -c, --config FILE  the configuration, with the policies it names\n"
+    "  --format FORMAT    text (default), json: an array, or sarif: 2.1.0\n"
+    "  --strict           warnings make the exit status 2\n"
     "\n"
     "Exit status: 0 fine, 1 errors, 2 warnings with --strict (or bad usage).\n";
 
@@ -34,7 +39,7 @@ static void
 check_policy(const char *path, struct diag *diag)
 {
 	unsigned errors = diag_errors(diag);
-	unsigned count = diag_count(diag);
+	unsigned warnings = diag_warnings(diag);
 	struct policy *policy = policy_load(path, diag);
 
 	if (policy != NULL) {
@@ -44,7 +49,8 @@ check_policy(const char *path, struct diag *diag)
 	policy_free(&policy);
 	if (diag_errors(diag) == errors)
 		fprintf(stderr, "%s: %s\n", path,
-		    diag_count(diag) == count ? "fine" : "fine, with warnings");
+		    diag_warnings(diag) == warnings ? "fine"
+						    : "fine, with warnings");
 }
 
 static void
@@ -62,19 +68,41 @@ check_config(const char *path, struct diag *diag)
 	config_free(&config);
 }
 
+/* The last line, for people; standard output is the report's alone. */
+static void
+count(const struct diag *diag)
+{
+	unsigned errors = diag_errors(diag), warnings = diag_warnings(diag);
+
+	if (errors + warnings == 0)
+		return;
+	fprintf(stderr,
+	    "%u error%s, %u warning%s; `ehlogate explain-code %s` "
+	    "tells more\n",
+	    errors, errors == 1 ? "" : "s", warnings, warnings == 1 ? "" : "s",
+	    diag_at(diag, 0)->code);
+	if (errors + warnings > diag_count(diag))
+		fprintf(stderr, "(%u of them are shown)\n", diag_count(diag));
+}
+
 static int
-finish(const struct request *request, const struct diag *diag)
+finish(const struct request *request, struct diag *diag)
 {
 	struct buf text;
 
 	buf_init(&text, OUTPUT_MAX);
+	diag_settle(diag);
 	if (slice_eq(slice_str(request->format), SLICE("json")))
 		diag_print_json(diag, &text);
 	else if (slice_eq(slice_str(request->format), SLICE("sarif")))
 		diag_print_sarif(diag, &text);
+	else if (cli_has_colour(stdout))
+		diag_print_colour(diag, &text);
 	else
 		diag_print_text(diag, &text);
 	cli_write(stdout, &text);
+	fflush(stdout);
+	count(diag);
 	if (diag_errors(diag) > 0)
 		return CLI_ERROR;
 	return request->strict && diag_warnings(diag) > 0 ? CLI_USAGE : CLI_OK;

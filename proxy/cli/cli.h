@@ -20,6 +20,7 @@ int cli_run(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_helo(int argc, char **argv);
 int cli_explain(int argc, char **argv);
+int cli_explain_code(int argc, char **argv);
 int cli_test(int argc, char **argv);
 int cli_nft(int argc, char **argv);
 int cli_doctor(int argc, char **argv);

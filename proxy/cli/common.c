@@ -7,6 +7,10 @@
 
 #include "cli/cli.h"
 
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
 enum {
 	DIAG_TEXT_MAX = 64 * 1024 * 1024
 };
@@ -20,13 +24,25 @@ cli_write(FILE *to, struct buf *buf)
 	buf_fini(buf);
 }
 
+bool
+cli_has_colour(FILE *to)
+{
+	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	return (no == NULL || no[0] == '\0') && isatty(fileno(to)) &&
+	       (term == NULL || strcmp(term, "dumb") != 0);
+}
+
 void
 cli_print_diag(const struct diag *diag)
 {
 	struct buf text;
 
 	buf_init(&text, DIAG_TEXT_MAX);
-	diag_print_text(diag, &text);
+	if (cli_has_colour(stderr))
+		diag_print_colour(diag, &text);
+	else
+		diag_print_text(diag, &text);
 	cli_write(stderr, &text);
 }
 
@@ -36,6 +52,7 @@ cli_load_config(const char *path)
 	struct diag *diag = diag_new();
 	struct config *config = config_load(path, diag);
 
+	diag_settle(diag);
 	cli_print_diag(diag);
 	if (config == NULL)
 		fprintf(stderr,

@@ -15,6 +15,8 @@
 
 /* Writes a buffer and frees it. */
 void cli_write(FILE *to, struct buf *buf);
+/* Whether to write colours: a terminal, and NO_COLOR is not set. */
+bool cli_has_colour(FILE *to);
 /* Prints what was collected, as text, to standard error. */
 void cli_print_diag(const struct diag *diag);
 /* Loads the configuration and prints its diagnostics; NULL after errors. */

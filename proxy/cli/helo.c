@@ -270,7 +270,14 @@ print_words(const char *label, uint64_t bits, unsigned count,
 static const char *
 receiver_word(unsigned i)
 {
-	return helo_receiver_name((enum helo_receiver)i);
+	static const char *const words[] = {
+#define RECEIVER_WORD(id, name, documented) \
+	(documented) ? name " (documented)" : name,
+	    HELO_RECEIVERS(RECEIVER_WORD)
+#undef RECEIVER_WORD
+	};
+
+	return words[i];
 }
 
 static const char *

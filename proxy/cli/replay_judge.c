@@ -248,9 +248,10 @@ static void
 remember_name(struct walk *walk, const struct log_helo *helo, unsigned index,
     struct policy_facts *facts)
 {
+	const struct greeting_subject subject = {&facts->client, NULL};
 	struct greeting *greeting =
 	    greetings_get(helo->tls == LOG_TRUE ? &walk->secret : &walk->clear,
-		helo->received, facts->verb, index, facts->fallback);
+		&subject, helo->received, facts->verb, index, facts->fallback);
 
 	if (greeting == NULL)
 		log_fatal("no memory");

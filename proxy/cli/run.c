@@ -19,7 +19,9 @@ static const char help[] =
     "  -v, --verbose      say more on standard error\n"
     "\n"
     "SIGTERM or Ctrl-C: take no more connections, let sessions finish, end;\n"
-    "once more: end now.  SIGUSR1: open log files anew.\n"
+    "once more: end now.  SIGUSR1: open log files anew.  SIGHUP: load the\n"
+    "configuration and its policies anew: new sessions go by them, open ones\n"
+    "finish as they began; where they have errors nothing changes.\n"
     "Exit status: 0 after SIGTERM, 1 when it cannot start, 2 bad usage.\n";
 
 int
@@ -48,7 +50,5 @@ cli_run(int argc, char **argv)
 	struct config *config = cli_load_config(path);
 	if (config == NULL)
 		return CLI_ERROR;
-	int status = daemon_run(config);
-	config_free(&config);
-	return status;
+	return daemon_run(path, config);
 }

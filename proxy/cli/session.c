@@ -57,6 +57,7 @@ struct fake {
 	struct dialog *dialog;
 	struct decider decider;
 	struct polite polite;
+	uint64_t now_us;
 	bool over, spliced, was_cr;
 };
 
@@ -128,9 +129,29 @@ carry_out(struct fake *fake, const struct dialog_act *act)
 				 ? "the gate resets the connection"
 				 : "the gate closes the connection");
 		break;
+	case DIALOG_BAN:
+		printf("# the client is kept away for %u s from here on\n",
+		    act->ban_s);
+		break;
+	case DIALOG_RESOLVE: /* every fact is given, or taken for temperror */
 	case DIALOG_WAIT:
 		break;
 	}
+}
+
+/* A delay is over as soon as it begins.  False: there is none. */
+static bool
+skip_delay(struct fake *fake)
+{
+	uint64_t wake_us;
+
+	if (dialog_waits(fake->dialog) != DIALOG_WAIT_DELAY)
+		return false;
+	wake_us = dialog_wake_us(fake->dialog);
+	printf("# the gate answers after %llu s\n",
+	    (unsigned long long)(wake_us - fake->now_us) / 1000000);
+	fake->now_us = wake_us;
+	return true;
 }
 
 /* Bytes straight from one end to the other. */
@@ -154,11 +175,11 @@ step(struct fake *fake)
 	struct dialog_act act;
 
 	while (!fake->over && !fake->spliced) {
-		dialog_step(fake->dialog, 0, &act);
+		dialog_step(fake->dialog, fake->now_us, &act);
 		bool moved = buf_len(&fake->io.client_out) > 0;
 		moved |= serve(fake);
 		print_client(fake);
-		if (act.order == DIALOG_WAIT && !moved)
+		if (act.order == DIALOG_WAIT && !moved && !skip_delay(fake))
 			break;
 		carry_out(fake, &act);
 	}

@@ -8,8 +8,9 @@
 
 #include "policy/config.h"
 
-/* Runs in the foreground until it is told to end.  The exit status: 0 after a
+/* Runs in the foreground until it is told to end.  `config` is what `path` says,
+ * where a reload looks again; it is taken over.  The exit status: 0 after a
  * drain, 1 when it could not start (the reason is on standard error). */
-int daemon_run(const struct config *config);
+int daemon_run(const char *path, struct config *config);
 
 #endif

@@ -10,11 +10,13 @@
 #include "net/route.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum {
 	WHY = 256,
 	WHO = 64,
-	REPORT_MAX = 64 * 1024
+	REPORT_MAX = 64 * 1024,
+	PRINT_MAX = 16 * 1024 * 1024
 };
 
 struct kernel {
@@ -106,14 +108,19 @@ kernel_free(struct kernel **kernel)
 	*kernel = NULL;
 }
 
+/* Takes the routes away that are not in `kept`. */
 static void
-unroute(struct kernel *kernel)
+unroute(struct kernel *kernel, const bool kept[2])
 {
 	char why[WHY];
 
-	for (int i = 0; i < 2; i++)
-		if (kernel->routed[i] && !route_remove(i == 0 ? 4 : 6, why))
+	for (int i = 0; i < 2; i++) {
+		if (!kernel->routed[i] || kept[i])
+			continue;
+		if (!route_remove(i == 0 ? 4 : 6, why))
 			log_warn("the policy route stays: %s", why);
+		kernel->routed[i] = false;
+	}
 }
 
 static bool
@@ -127,17 +134,22 @@ uses_family(const struct kernel *kernel, bool v6)
 	return false;
 }
 
+static const bool no_routes[2];
+
+/* Adds what is missing; what it added is undone if it cannot add all. */
 static bool
 route(struct kernel *kernel)
 {
+	bool kept[2] = {kernel->routed[0], kernel->routed[1]};
 	char why[WHY];
 
 	for (int i = 0; i < 2; i++) {
-		if (!kernel_has_tproxy(kernel) || !uses_family(kernel, i == 1))
+		if (kernel->routed[i] || !kernel_has_tproxy(kernel) ||
+		    !uses_family(kernel, i == 1))
 			continue;
 		if (!route_install(i == 0 ? 4 : 6, why)) {
 			log_error("no policy route: %s", why);
-			unroute(kernel);
+			unroute(kernel, kept);
 			return false;
 		}
 		kernel->routed[i] = true;
@@ -158,7 +170,7 @@ kernel_open(const struct config *config, uid_t gate_uid)
 	kernel->handle = nft_install(&kernel->ruleset, &kernel->keeping, why);
 	if (kernel->handle == NULL) {
 		log_error("no nftables table: %s", why);
-		unroute(kernel);
+		unroute(kernel, no_routes);
 		kernel_free(&kernel);
 		return NULL;
 	}
@@ -166,6 +178,63 @@ kernel_open(const struct config *config, uid_t gate_uid)
 		log_warn("this kernel has no owned tables: `nft flush "
 			 "ruleset` can delete ours, which is put back at once");
 	return kernel;
+}
+
+/* Whether two descriptions make the same table. */
+static bool
+is_same_table(const struct nft_ruleset *a, const struct nft_ruleset *b)
+{
+	struct buf first, second;
+
+	buf_init(&first, PRINT_MAX);
+	buf_init(&second, PRINT_MAX);
+	nft_print(a, &first);
+	nft_print(b, &second);
+	bool same = a->closed == b->closed &&
+		    slice_eq(buf_slice(&first), buf_slice(&second));
+	buf_fini(&first);
+	buf_fini(&second);
+	return same;
+}
+
+/* The table goes from one description to the other, as one transaction. */
+static bool
+change_table(struct kernel *from, struct kernel *to)
+{
+	char why[WHY];
+
+	to->keeping = from->keeping;
+	if (is_same_table(&from->ruleset, &to->ruleset) ||
+	    nft_change(from->handle, &to->ruleset, &to->keeping, why))
+		return true;
+	log_error("the nftables table cannot be changed: %s", why);
+	return false;
+}
+
+bool
+kernel_change(
+    struct kernel **kernel_p, const struct config *config, uid_t gate_uid)
+{
+	struct kernel *kernel = *kernel_p;
+
+	if (kernel == NULL) {
+		if (!kernel_is_needed(config))
+			return true;
+		*kernel_p = kernel_open(config, gate_uid);
+		return *kernel_p != NULL;
+	}
+	struct kernel *fresh = kernel_describe(config, gate_uid);
+	memcpy(fresh->routed, kernel->routed, sizeof(fresh->routed));
+	if (!route(fresh) || !change_table(kernel, fresh)) {
+		unroute(fresh, kernel->routed);
+		kernel_free(&fresh);
+		return false;
+	}
+	fresh->handle = kernel->handle;
+	kernel->handle = NULL;
+	kernel_free(&kernel);
+	*kernel_p = fresh;
+	return true;
 }
 
 void
@@ -180,7 +249,7 @@ kernel_close(struct kernel **kernel_p)
 		nft_close(&kernel->handle);
 		if (kernel->keeping == NFT_PLAIN && nft_remove(why) == -1)
 			log_warn("the table stays: %s", why);
-		unroute(kernel);
+		unroute(kernel, no_routes);
 	}
 	kernel_free(kernel_p);
 }

@@ -21,6 +21,16 @@ bool kernel_is_needed(const struct config *config);
  * `gate_uid` is who the gate's own connections belong to.  NULL with the
  * reason logged. */
 struct kernel *kernel_open(const struct config *config, uid_t gate_uid);
+/*
+ * Another configuration, while connections come: what is there already stays,
+ * what it needs besides is added, and the table is put in place of the old one
+ * in one transaction, if they differ; its counters then begin anew.  The policy
+ * route of a family that it needs no more stays for the sessions that are open.
+ * `*kernel` may be NULL, before and after.  False with the reason logged:
+ * nothing is changed.
+ */
+bool kernel_change(
+    struct kernel **kernel, const struct config *config, uid_t gate_uid);
 /* The description alone, for printing and comparing; kernel_free frees it. */
 struct kernel *kernel_describe(const struct config *config, uid_t gate_uid);
 const struct nft_ruleset *kernel_ruleset(const struct kernel *kernel);

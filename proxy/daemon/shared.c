@@ -17,14 +17,38 @@ shared_new(void)
 	return memory == MAP_FAILED ? NULL : memory;
 }
 
-unsigned
-shared_sessions(const struct shared *shared, unsigned workers)
+/* Any process could have written the number. */
+static unsigned
+slots_of(const struct shared *shared)
 {
+	unsigned slots =
+	    atomic_load_explicit(&shared->slots, memory_order_relaxed);
+
+	return slots > SHARED_WORKERS_MAX ? SHARED_WORKERS_MAX : slots;
+}
+
+void
+shared_use_slot(struct shared *shared, unsigned slot)
+{
+	if (slots_of(shared) <= slot)
+		atomic_store(&shared->slots, slot + 1);
+}
+
+unsigned
+shared_sessions_of(const struct shared *shared, unsigned slot)
+{
+	return atomic_load_explicit(
+	    &shared->sessions[slot], memory_order_relaxed);
+}
+
+unsigned
+shared_sessions(const struct shared *shared)
+{
+	unsigned slots = slots_of(shared);
 	unsigned sum = 0;
 
-	for (unsigned i = 0; i < workers; i++)
-		sum += atomic_load_explicit(
-		    &shared->sessions[i], memory_order_relaxed);
+	for (unsigned i = 0; i < slots; i++)
+		sum += shared_sessions_of(shared, i);
 	return sum;
 }
 
@@ -36,10 +60,12 @@ shared_forget_worker(struct shared *shared, unsigned slot)
 }
 
 bool
-shared_has_own(const struct shared *shared, unsigned workers,
-    const struct endpoint *client, const struct endpoint *server)
+shared_has_own(const struct shared *shared, const struct endpoint *client,
+    const struct endpoint *server)
 {
-	for (unsigned i = 0; i < workers; i++)
+	unsigned slots = slots_of(shared);
+
+	for (unsigned i = 0; i < slots; i++)
 		if (own_has(&shared->own[i], client, server))
 			return true;
 	return false;

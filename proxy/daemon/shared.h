@@ -12,24 +12,31 @@
 #include "relay/own.h"
 
 enum {
-	SHARED_WORKERS_MAX = 64
+	/* Four times what a configuration may ask for: after a reload the
+	 * workers before it keep their slots until their sessions have ended. */
+	SHARED_WORKERS_MAX = 256
 };
 
 struct shared {
 	struct logger_state log;
+	_Atomic unsigned slots; /* of those below no more were ever in use */
 	_Atomic unsigned sessions[SHARED_WORKERS_MAX];
 	struct own_table own[SHARED_WORKERS_MAX];
 };
 
 /* NULL: no memory. */
 struct shared *shared_new(void);
-/* Sessions open in all workers. */
-unsigned shared_sessions(const struct shared *shared, unsigned workers);
+/* A slot is about to be a worker's. */
+void shared_use_slot(struct shared *shared, unsigned slot);
+/* Sessions open in all workers, of every generation. */
+unsigned shared_sessions(const struct shared *shared);
+/* Those of one worker. */
+unsigned shared_sessions_of(const struct shared *shared, unsigned slot);
 /* A worker has ended: nothing is left of its sessions, whose number this
  * returns. */
 unsigned shared_forget_worker(struct shared *shared, unsigned slot);
 /* Whether a client's connection is one that a worker made itself. */
-bool shared_has_own(const struct shared *shared, unsigned workers,
-    const struct endpoint *client, const struct endpoint *server);
+bool shared_has_own(const struct shared *shared, const struct endpoint *client,
+    const struct endpoint *server);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/magic.h"
+#include "io/resolver.h"
 #include "relay/session.h"
 
 #include <errno.h>
@@ -19,9 +20,18 @@ enum {
 	/* Connections taken in one turn, so that one listener does not hold
 	 * up sessions. */
 	ACCEPT_BATCH = 64,
+	/* At most that many can wait in a socket's queue. */
+	ACCEPT_LAST = 4096,
 	/* Without a descriptor or memory to spare, nothing is accepted for
 	 * this long; what waits stays in the backlog. */
-	BACK_OFF_MS = 100
+	BACK_OFF_MS = 100,
+	/* Questions on the wire: far below what a socket's ids are good for,
+	 * far above what clients cause that do not mean to. */
+	DNS_IN_FLIGHT_MAX = 1000,
+	/* Of the cache: for an answer on the average, and for a large one
+	 * where there are few. */
+	DNS_ANSWER_BYTES = 512,
+	DNS_CACHE_BYTES = 64 * 1024
 };
 
 struct acceptor {
@@ -94,8 +104,7 @@ find_server(const struct acceptor *acceptor, int fd,
 	if (config->mode != CONFIG_EXPLICIT &&
 	    server->port == acceptor->socket->bound.port)
 		return SESSION_LOOP;
-	if (shared_has_own(
-		worker->shared, worker->config->workers, client, server))
+	if (shared_has_own(worker->shared, client, server))
 		return SESSION_LOOP;
 	if (config->mode == CONFIG_EXPLICIT)
 		*server = config->upstream;
@@ -114,8 +123,7 @@ admit(const struct state *state)
 	if (!config->log_on_failure_continue &&
 	    ring_room(worker->ring) < 2 * RECORD_MAX)
 		return SESSION_NO_LOG;
-	if (shared_sessions(worker->shared, config->workers) >=
-	    config->sessions_max)
+	if (shared_sessions(worker->shared) >= config->sessions_max)
 		return SESSION_FULL;
 	return SESSION_ADMIT;
 }
@@ -175,6 +183,22 @@ stop_accepting(struct state *state)
 	set_accepting(state, false);
 	for (unsigned i = 0; i < state->worker->socket_count; i++)
 		close(state->worker->sockets[i].fd);
+	close(state->worker->accepting_fd);
+}
+
+/* Others listen on the same sockets by now, but for those that are no more:
+ * who waits there has a connection, and is not to be reset. */
+static void
+retire(struct state *state)
+{
+	if (state->closing)
+		return;
+	for (unsigned i = 0; i < state->worker->socket_count; i++) {
+		unsigned left = ACCEPT_LAST;
+		while (left > 0 && accept_one(&state->acceptors[i]))
+			left--;
+	}
+	stop_accepting(state);
 }
 
 static void
@@ -193,9 +217,11 @@ on_control(void *arg)
 		    state->roster.open);
 		loop_watch_stop(state->control);
 		stop_accepting(state);
-	} else if (order == 'd') {
+	} else if (order == WORKER_DRAIN) {
 		stop_accepting(state);
 		roster_drain(&state->roster);
+	} else if (order == WORKER_RETIRE) {
+		retire(state);
 	}
 }
 
@@ -222,6 +248,7 @@ listener_of(const struct config *config, const struct config_listener *from)
 		.mode = modes[from->mode],
 		.policy = from->policy,
 		.hide_starttls = from->tls_client == CONFIG_TLS_HIDE,
+		.dns_timeout_ms = config->dns.timeout_ms,
 		.reset_upstream =
 		    from->on_upstream_failure == CONFIG_UPSTREAM_RESET,
 		.node = slice_str(config->node)},
@@ -250,6 +277,27 @@ set_up_acceptors(struct state *state)
 		if (acceptor->watch == NULL)
 			log_fatal("no memory while starting");
 	}
+}
+
+/* Without one the gate works on: rules that ask DNS are told of a temporary
+ * error. */
+static struct resolver *
+make_resolver(const struct state *state)
+{
+	const struct config_dns *dns = &state->worker->config->dns;
+	struct resolver *resolver = resolver_new(state->loop,
+	    &(struct resolver_config){.servers = dns->servers,
+		.server_count = dns->server_count,
+		.timeout_ms = dns->timeout_ms,
+		.cache_entries = dns->cache,
+		.cache_bytes =
+		    DNS_CACHE_BYTES + (size_t)dns->cache * DNS_ANSWER_BYTES,
+		.in_flight_max = DNS_IN_FLIGHT_MAX});
+
+	if (resolver == NULL)
+		log_error("there is no resolver: to every rule that asks DNS "
+			  "its answer is `temperror`");
+	return resolver;
 }
 
 static void
@@ -306,6 +354,7 @@ set_up(struct state *state)
 	set_up_acceptors(state);
 	loop_on_turn(state->loop, on_turn, state);
 	log_set_hook(on_log_line, state);
+	state->roster.resolver = make_resolver(state);
 }
 
 int
@@ -323,6 +372,7 @@ worker_run(struct worker *worker)
 	free(state.acceptors);
 	loop_watch_free(&state.control);
 	loop_timer_free(&state.back_off);
+	resolver_free(&state.roster.resolver);
 	roster_fini(&state.roster);
 	loop_free(&state.loop);
 	return 0;

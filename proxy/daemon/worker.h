@@ -25,11 +25,20 @@ struct worker {
 	struct shared *shared;
 	unsigned slot;
 	unsigned lane;  /* unique among workers and their respawns */
-	int control_fd; /* 'd': drain; end of file: the monitor is gone */
+	int control_fd; /* orders; end of file: the monitor is gone */
+	/* Closed when no more connections are accepted: the other end is at
+	 * its end when the last worker of a generation has closed it. */
+	int accepting_fd;
 };
 
-/* Runs until it is drained, or the monitor is gone and the last session has
- * ended.  The exit status. */
+/* What the monitor writes, an octet each. */
+enum worker_order {
+	WORKER_DRAIN = 'd', /* sessions end at their next idle moment */
+	WORKER_RETIRE = 'r' /* others accept from now on; sessions go on */
+};
+
+/* Runs until it is drained or retired, or the monitor is gone, and the last
+ * session has ended.  The exit status. */
 int worker_run(struct worker *worker);
 
 #endif

@@ -36,6 +36,7 @@ struct loop_watch {
 	unsigned magic;
 	ev_io ev;
 	struct loop *loop;
+	int events; /* that `ready` is called for */
 	void (*ready)(void *arg);
 	void *arg;
 };
@@ -188,8 +189,8 @@ on_watch(struct ev_loop *ev, ev_io *watcher, int events)
 	struct loop_watch *watch;
 
 	(void)ev;
-	(void)events;
 	MAGIC_CAST(watch, watcher->data, WATCH_MAGIC);
+	watch->events = events;
 	watch->ready(watch->arg);
 }
 
@@ -232,4 +233,28 @@ void
 loop_watch_stop(struct loop_watch *watch)
 {
 	ev_io_stop(watch->loop->ev, &watch->ev);
+}
+
+void
+loop_watch_want(struct loop_watch *watch, bool read, bool write)
+{
+	bool active = ev_is_active(&watch->ev);
+
+	/* libev forbids to change a watcher that is active. */
+	ev_io_stop(watch->loop->ev, &watch->ev);
+	ev_io_modify(&watch->ev, (read ? EV_READ : 0) | (write ? EV_WRITE : 0));
+	if (active)
+		ev_io_start(watch->loop->ev, &watch->ev);
+}
+
+bool
+loop_watch_is_readable(const struct loop_watch *watch)
+{
+	return (watch->events & EV_READ) != 0;
+}
+
+bool
+loop_watch_is_writable(const struct loop_watch *watch)
+{
+	return (watch->events & EV_WRITE) != 0;
 }

@@ -34,12 +34,19 @@ void loop_timer_free(struct loop_timer **timer);
 void loop_timer_start(struct loop_timer *timer, uint32_t ms);
 void loop_timer_stop(struct loop_timer *timer);
 
-/* A descriptor that is only watched for reading: a listener, a pipe. */
+/* A descriptor that somebody else reads and writes: a listener, a pipe, a
+ * library's socket. */
 struct loop_watch;
 struct loop_watch *loop_watch_new(
     struct loop *loop, int fd, void (*ready)(void *arg), void *arg);
 void loop_watch_free(struct loop_watch **watch);
 void loop_watch_start(struct loop_watch *watch);
 void loop_watch_stop(struct loop_watch *watch);
+/* What to wait for instead of reading alone, as at first; takes effect at once
+ * where the watch is started. */
+void loop_watch_want(struct loop_watch *watch, bool read, bool write);
+/* Within `ready`: what the descriptor is ready for. */
+bool loop_watch_is_readable(const struct loop_watch *watch);
+bool loop_watch_is_writable(const struct loop_watch *watch);
 
 #endif

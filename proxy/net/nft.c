@@ -305,16 +305,22 @@ nft_explain(char why[WHY], int error)
 	snprintf(why, WHY, "%s%s", strerror(error), mend);
 }
 
+static uint32_t
+owned_flags(const struct nft_ruleset *ruleset, enum nft_keeping *keeping)
+{
+	*keeping = ruleset->closed ? NFT_OWNED_PERSISTENT : NFT_OWNED;
+	return ruleset->closed ? NFT_TABLE_F_OWNER | NFT_TABLE_F_PERSIST
+			       : NFT_TABLE_F_OWNER;
+}
+
 /* The strongest keeping that the kernel has for what is asked. */
 static int
 install_somehow(struct nft_handle *handle, const struct nft_ruleset *ruleset,
     enum nft_keeping *keeping)
 {
-	uint32_t owned = NFT_TABLE_F_OWNER;
 	int error;
 
-	handle->flags = ruleset->closed ? owned | NFT_TABLE_F_PERSIST : owned;
-	*keeping = ruleset->closed ? NFT_OWNED_PERSISTENT : NFT_OWNED;
+	handle->flags = owned_flags(ruleset, keeping);
 	error = install(handle->socket, ruleset, handle->flags);
 	if (error != EOPNOTSUPP && error != EINVAL)
 		return error;
@@ -359,6 +365,24 @@ nft_reinstall(
 	if (error != 0)
 		nft_explain(why, error);
 	return error == 0;
+}
+
+bool
+nft_change(struct nft_handle *handle, const struct nft_ruleset *ruleset,
+    enum nft_keeping *keeping, char why[WHY])
+{
+	enum nft_keeping kept = NFT_PLAIN;
+	/* What the kernel could not do at the start it cannot do now. */
+	uint32_t flags = handle->flags == 0 ? 0 : owned_flags(ruleset, &kept);
+	int error = install(handle->socket, ruleset, flags);
+
+	if (error != 0) {
+		nft_explain(why, error);
+		return false;
+	}
+	handle->flags = flags;
+	*keeping = kept;
+	return true;
 }
 
 void

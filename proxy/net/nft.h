@@ -78,6 +78,10 @@ struct nft_handle *nft_install(const struct nft_ruleset *ruleset,
 /* Puts the table back, through the socket that owns it.  False: why. */
 bool nft_reinstall(struct nft_handle *handle, const struct nft_ruleset *ruleset,
     char why[256]);
+/* Another table in its place, in one transaction and kept as it suits the new
+ * one.  False: why, and the old one is there as it was. */
+bool nft_change(struct nft_handle *handle, const struct nft_ruleset *ruleset,
+    enum nft_keeping *keeping, char why[256]);
 void nft_close(struct nft_handle **handle);
 /* In a child after fork. */
 void nft_forget(struct nft_handle **handle);

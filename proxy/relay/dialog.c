@@ -68,7 +68,7 @@ dialog_free(struct dialog **dialog_p)
 	if (dialog == NULL)
 		return;
 	smtp_engine_fini(&dialog->engine);
-	greetings_fini(&dialog->greetings);
+	dialog_fini_policy(dialog);
 	record_free(&dialog->record);
 	free(dialog);
 	*dialog_p = NULL;
@@ -99,249 +99,6 @@ dialog_write_start(const struct dialog *dialog, uint64_t seq, struct buf *out)
 	return record_write_start(dialog->record, seq, out);
 }
 
-/* --- the policy's questions ------------------------------------------------------ */
-
-static struct policy_facts
-facts_of(const struct dialog *dialog)
-{
-	return (struct policy_facts){.client = dialog->start.client.addr,
-	    .server = dialog->start.server,
-	    .listener = dialog->listener->name,
-	    .ref = ref_of(dialog)};
-}
-
-static enum policy_outcome
-decide(const struct dialog *dialog, enum policy_stage stage,
-    const struct policy_facts *facts, struct policy_verdict *out)
-{
-	const struct dialog_listener *listener = dialog->listener;
-
-	if (listener->decide == NULL)
-		return policy_decide(listener->policy, stage, facts, out);
-	return listener->decide(
-	    listener->decide_arg, listener->policy, stage, facts, out);
-}
-
-/* The connect stage, before anything else happens. */
-static void
-begin(struct dialog *dialog)
-{
-	struct policy_facts facts = facts_of(dialog);
-	struct policy_verdict verdict;
-
-	dialog->begun = true;
-	decide(dialog, POLICY_STAGE_CONNECT, &facts, &verdict);
-	if (verdict.rule.name.len > 0 || verdict.would_rule.name.len > 0 ||
-	    verdict.continued_count > 0)
-		record_connect_verdict(dialog->record, &verdict);
-	switch (verdict.action) {
-	case POLICY_REJECT:
-	case POLICY_TEMPFAIL:
-		smtp_engine_turn_away(&dialog->engine,
-		    slice_of(verdict.reply, verdict.reply_len), "PG",
-		    "refused");
-		return;
-	case POLICY_DROP:
-		smtp_engine_end(&dialog->engine, "4.7.1", "", "P", "dropped");
-		buf_clear(dialog->engine.client_out);
-		dialog->reset_client = verdict.reset;
-		return;
-	case POLICY_SPLICE:
-		dialog->splice = true;
-		break;
-	case POLICY_ACCEPT_SESSION:
-		dialog->accepted = true;
-		break;
-	case POLICY_ACCEPT:
-	case POLICY_REPAIR:
-	case POLICY_REWRITE:
-		break;
-	}
-	dialog->connect_due = true;
-}
-
-/* What greets_facts knows of a name that was judged before holds again: one
- * verdict for one name in a session, whatever the verb. */
-static void
-judge(struct dialog *dialog, const struct greeting *greeting,
-    const struct helo *judged, struct policy_verdict *out)
-{
-	struct policy_facts facts = facts_of(dialog);
-
-	facts.verb = greeting->verb;
-	facts.helo = greeting->received;
-	facts.judged = judged;
-	facts.repeat = greeting->repeat;
-	facts.fallback = greeting->fallback;
-	if (!dialog->accepted) {
-		decide(dialog, POLICY_STAGE_HELO, &facts, out);
-		return;
-	}
-	out->action = out->would = POLICY_ACCEPT;
-	out->by_default = true;
-	out->rule = out->would_rule = (struct policy_rule_id){.line = 0};
-	out->starttls = POLICY_STARTTLS_UNSAID;
-	out->continued_count = 0;
-	out->reply_len = 0;
-}
-
-static bool
-is_forwarded(enum policy_action action)
-{
-	return action != POLICY_REJECT && action != POLICY_TEMPFAIL &&
-	       action != POLICY_DROP;
-}
-
-static struct slice
-name_to_forward(
-    const struct greeting *greeting, const struct policy_verdict *verdict)
-{
-	/* A name that the server took in place of this one stays. */
-	if (greeting->retries > 0 && greeting->settled)
-		return greeting->forwarded;
-	if (verdict->action == POLICY_REPAIR ||
-	    verdict->action == POLICY_REWRITE)
-		return slice_of(verdict->repaired.name, verdict->repaired.len);
-	return greeting->received;
-}
-
-static void
-record_greeted(struct dialog *dialog, enum policy_verb verb, bool fallback,
-    struct slice received, struct slice forwarded, const struct helo *judged,
-    const struct policy_verdict *verdict)
-{
-	bool changed = verdict->action == POLICY_REPAIR ||
-		       verdict->action == POLICY_REWRITE;
-
-	record_helo(dialog->record,
-	    &(struct record_helo){.verb = verb,
-		.received = received,
-		.forwarded = forwarded,
-		.judged = *judged,
-		.repairs = changed ? verdict->repaired.steps : 0,
-		.fallback = fallback,
-		.tls_lost = fallback && dialog->engine.tls_lost,
-		.verdict = verdict});
-}
-
-static enum smtp_say
-say_of(const struct policy_verdict *verdict)
-{
-	switch (verdict->action) {
-	case POLICY_REJECT:
-	case POLICY_TEMPFAIL:
-		return SMTP_SAY_REPLY;
-	case POLICY_DROP:
-		return verdict->reset ? SMTP_SAY_RESET : SMTP_SAY_DROP;
-	case POLICY_SPLICE:
-		return SMTP_SAY_SPLICE;
-	case POLICY_ACCEPT:
-	case POLICY_ACCEPT_SESSION:
-	case POLICY_REPAIR:
-	case POLICY_REWRITE:
-		break;
-	}
-	return SMTP_SAY_FORWARD;
-}
-
-/* An accepted name can still be one that no command line can hold. */
-static void
-refuse_unwritable(struct dialog *dialog, struct slice name)
-{
-	char reply[128];
-	int len = snprintf(reply, sizeof(reply),
-	    "501 5.5.4 the name has a control character [ref %s]",
-	    dialog->start.ref);
-
-	record_violation(dialog->record, "control_character_in_name", name);
-	smtp_engine_answer(&dialog->engine, SMTP_SAY_REPLY,
-	    slice_of(reply, (size_t)len), false);
-}
-
-static bool
-hides_starttls(
-    const struct dialog *dialog, const struct policy_verdict *verdict)
-{
-	return dialog->listener->hide_starttls ||
-	       verdict->starttls == POLICY_STARTTLS_HIDE;
-}
-
-/* The client introduces itself: the question this program exists for. */
-static void
-ask(struct dialog *dialog)
-{
-	struct policy_verdict verdict;
-	struct helo judged;
-	enum smtp_verb smtp_verb;
-	struct slice received;
-	struct slice name = {NULL, 0};
-
-	smtp_engine_asked(&dialog->engine, &smtp_verb, &received);
-	enum policy_verb verb =
-	    smtp_verb == SMTP_EHLO ? POLICY_VERB_EHLO : POLICY_VERB_HELO;
-	bool fallback = verb == POLICY_VERB_HELO && dialog->ehlo_refused;
-	struct greeting *greeting = greetings_get(&dialog->greetings, received,
-	    verb, dialog->greeting_count++, fallback);
-	if (greeting == NULL) {
-		smtp_engine_end(&dialog->engine, "4.3.0", "out of memory", "R",
-		    "no_memory");
-		return;
-	}
-	dialog->current = greeting;
-	helo_analyse(received, &dialog->start.client.addr, &judged);
-	judge(dialog, greeting, &judged, &verdict);
-	if (verdict.action == POLICY_ACCEPT_SESSION)
-		dialog->accepted = true;
-	if (is_forwarded(verdict.action))
-		name = name_to_forward(greeting, &verdict);
-	bool writable = smtp_command_is_text(name);
-	record_greeted(dialog, verb, fallback, received,
-	    writable ? name : (struct slice){NULL, 0}, &judged, &verdict);
-	if (!writable) {
-		refuse_unwritable(dialog, received);
-		return;
-	}
-	enum smtp_say say = say_of(&verdict);
-	if (name.ptr != NULL) {
-		record_capabilities_clear(dialog->record);
-		greeting_set_forwarded(greeting, name);
-	}
-	if (say == SMTP_SAY_SPLICE)
-		record_blind(dialog->record, "splice");
-	if (say == SMTP_SAY_REPLY)
-		name = slice_of(verdict.reply, verdict.reply_len);
-	smtp_engine_answer(
-	    &dialog->engine, say, name, hides_starttls(dialog, &verdict));
-}
-
-/* The server refused the name that went on: the policy may have another. */
-static void
-retry(struct dialog *dialog)
-{
-	struct greeting *greeting = dialog->current;
-	struct policy_facts facts = facts_of(dialog);
-	struct helo_repaired candidate;
-	struct helo judged;
-
-	helo_analyse(greeting->received, &dialog->start.client.addr, &judged);
-	facts.verb = greeting->verb;
-	facts.helo = greeting->received;
-	facts.judged = &judged;
-	if (greeting->settled ||
-	    !policy_server_refusal_candidate(dialog->listener->policy, &facts,
-		greeting->forwarded, greeting->retries, &candidate)) {
-		smtp_engine_answer(&dialog->engine, SMTP_SAY_RELAY, SLICE(""),
-		    dialog->engine.hide_starttls);
-		return;
-	}
-	struct slice name = slice_of(candidate.name, candidate.len);
-	greeting->retries++;
-	greeting_set_forwarded(greeting, name);
-	smtp_engine_answer(&dialog->engine, SMTP_SAY_FORWARD, name,
-	    dialog->engine.hide_starttls);
-	record_helo_retry(dialog->record, name, candidate.steps);
-}
-
 /* --- step ------------------------------------------------------------------------- */
 
 static void
@@ -365,29 +122,58 @@ order_blind(struct dialog *dialog, struct dialog_act *act)
 		record_blind(dialog->record, "splice");
 }
 
+/* The policy needs time.  What it asks of DNS is to be fetched. */
+static void
+order_wait(struct dialog *dialog, struct dialog_act *act)
+{
+	if (dialog->resolving)
+		act->order = DIALOG_RESOLVE;
+}
+
+/* What stands before the conversation, or beside it.  True: an order. */
+static bool
+step_aside(struct dialog *dialog, struct dialog_act *act)
+{
+	dialog->begun |= dialog->engine.ended;
+	if (!dialog->begun && !dialog_begin(dialog)) {
+		order_wait(dialog, act);
+		return true;
+	}
+	if (dialog->ban_s > 0) {
+		act->order = DIALOG_BAN;
+		act->ban_s = dialog->ban_s;
+		act->ban_rule = &dialog->ban_rule;
+		dialog->ban_s = 0;
+		return true;
+	}
+	if (!dialog->connect_due)
+		return false;
+	dialog->connect_due = false;
+	dialog->connecting = true;
+	act->order = DIALOG_CONNECT;
+	return true;
+}
+
 void
 dialog_step(struct dialog *dialog, uint64_t mono_us, struct dialog_act *act)
 {
-	*act = (struct dialog_act){DIALOG_WAIT, false, false, false};
+	*act = (struct dialog_act){.order = DIALOG_WAIT};
 	dialog->now_us = mono_us;
 	record_clock(dialog->record, mono_us);
-	if (!dialog->begun)
-		begin(dialog);
-	if (dialog->connect_due) {
-		dialog->connect_due = false;
-		dialog->connecting = true;
-		act->order = DIALOG_CONNECT;
-		return;
-	}
 	for (;;) {
+		if (step_aside(dialog, act))
+			return;
 		switch (smtp_engine_step(&dialog->engine)) {
 		case SMTP_ACT_WAIT:
 			return;
 		case SMTP_ACT_ASK:
-			ask(dialog);
+			if (!dialog_ask(dialog)) {
+				order_wait(dialog, act);
+				return;
+			}
 			break;
 		case SMTP_ACT_RETRY:
-			retry(dialog);
+			dialog_retry(dialog);
 			break;
 		case SMTP_ACT_CUT_SERVER:
 			act->order = DIALOG_CUT;
@@ -448,6 +234,7 @@ dialog_failed(
 	char reply[160];
 
 	dialog->begun = true;
+	dialog->resolving = dialog->delaying = false;
 	dialog->connect_due = dialog->connecting = false;
 	keep_detail(dialog, detail);
 	if (dialog->listener->reset_upstream && why != DIALOG_NO_LOG &&
@@ -463,6 +250,14 @@ dialog_failed(
 	    failures[why].code, failures[why].reason);
 }
 
+/* The connect stage needs time: there is nobody yet whom a client could wait
+ * for. */
+static bool
+is_before_server(const struct dialog *dialog)
+{
+	return !dialog->begun && (dialog->resolving || dialog->delaying);
+}
+
 void
 dialog_eof(struct dialog *dialog, enum dialog_side side, struct slice detail)
 {
@@ -471,7 +266,8 @@ dialog_eof(struct dialog *dialog, enum dialog_side side, struct slice detail)
 		smtp_engine_client_eof(&dialog->engine, detail.len > 0);
 	else
 		smtp_engine_server_eof(&dialog->engine);
-	if (dialog->engine.blind || dialog->connecting)
+	if (dialog->engine.blind || dialog->connecting ||
+	    (is_before_server(dialog) && side == DIALOG_CLIENT))
 		smtp_engine_over(&dialog->engine,
 		    dialog->engine.blind && detail.len == 0 ? '-'
 		    : side == DIALOG_CLIENT                 ? 'C'
@@ -486,6 +282,10 @@ dialog_waits(const struct dialog *dialog)
 
 	if (engine->blind)
 		return DIALOG_WAIT_BLIND;
+	if (dialog->resolving)
+		return DIALOG_WAIT_DNS;
+	if (dialog->delaying)
+		return DIALOG_WAIT_DELAY;
 	if (dialog->connecting)
 		return DIALOG_WAIT_CONNECT;
 	if (engine->state == SMTP_ST_CONNECT)
@@ -503,6 +303,10 @@ dialog_timed_out(struct dialog *dialog)
 	struct smtp_engine *engine = &dialog->engine;
 
 	switch (dialog_waits(dialog)) {
+	case DIALOG_WAIT_DNS:
+	case DIALOG_WAIT_DELAY:
+		/* The question is put again, and knows what time it is. */
+		return;
 	case DIALOG_WAIT_CONNECT:
 		dialog_failed(dialog, DIALOG_TIMED_OUT, SLICE(""));
 		return;
@@ -538,6 +342,27 @@ void
 dialog_drain(struct dialog *dialog)
 {
 	smtp_engine_drain(&dialog->engine);
+	/* A delay ends now; DNS has little time in any case. */
+	if (dialog->delaying)
+		dialog->wake_us = 0;
+}
+
+uint64_t
+dialog_wake_us(const struct dialog *dialog)
+{
+	return dialog->wake_us;
+}
+
+struct dns_book *
+dialog_book(struct dialog *dialog)
+{
+	return dialog->book;
+}
+
+bool
+dialog_is_quiet(const struct dialog *dialog)
+{
+	return dialog->quiet && record_is_empty(dialog->record);
 }
 
 unsigned

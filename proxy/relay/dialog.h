@@ -16,6 +16,7 @@
 
 struct pool;
 
+struct dns_book;
 typedef enum policy_outcome dialog_decide_fn(void *arg,
     const struct policy *policy, enum policy_stage stage,
     const struct policy_facts *facts, struct policy_verdict *out);
@@ -25,8 +26,9 @@ struct dialog_listener {
 	struct slice name;
 	const char *mode; /* "tproxy", "redirect", "explicit" */
 	const struct policy *policy;
-	bool hide_starttls;  /* tls: {client: hide} */
-	bool reset_upstream; /* on_upstream_failure: reset */
+	bool hide_starttls;      /* tls: {client: hide} */
+	bool reset_upstream;     /* on_upstream_failure: reset */
+	uint32_t dns_timeout_ms; /* that a session may wait for DNS, in all */
 	struct slice node;
 	/* Asked in place of policy_decide where it is set: by tools that know
 	 * what DNS would say, or want to see the verdicts. */
@@ -57,6 +59,10 @@ enum dialog_order {
 	DIALOG_BLIND,   /* from now on relay both directions unread: what stands
 			 * in the `in` buffers first.  With tls_only the first
 			 * byte of the client must be 0x16. */
+	DIALOG_RESOLVE, /* answer the questions of dialog_book that were not
+			 * taken yet; then, or when some have come,
+			 * dialog_step again */
+	DIALOG_BAN,     /* keep the client away: act->ban_s, act->ban_rule */
 	DIALOG_CUT,     /* reset the server's connection, keep the client's; no
 			 * dialog_eof for the server follows */
 	DIALOG_CLOSE    /* send what stands in the `out` buffers, then close as
@@ -68,6 +74,8 @@ struct dialog_act {
 	bool tls_only;     /* of BLIND */
 	bool reset_client; /* of CLOSE: by RST, and nothing more is sent */
 	bool reset_server; /* of CLOSE: by RST, what is unsent is dropped */
+	uint32_t ban_s;    /* of BAN */
+	const struct policy_rule_id *ban_rule;
 };
 
 /* What the dialog waits for now, so that the caller can set its timer. */
@@ -77,7 +85,9 @@ enum dialog_wait {
 	DIALOG_WAIT_COMMAND,  /* a command of the client, or a server's reply */
 	DIALOG_WAIT_BLOCK,    /* message text */
 	DIALOG_WAIT_END,      /* the reply to the end of data */
-	DIALOG_WAIT_BLIND     /* anything, either way */
+	DIALOG_WAIT_BLIND,    /* anything, either way */
+	DIALOG_WAIT_DNS,      /* answers of DNS, until dialog_wake_us */
+	DIALOG_WAIT_DELAY     /* nothing, until dialog_wake_us */
 };
 
 enum dialog_side {
@@ -124,6 +134,13 @@ void dialog_timed_out(struct dialog *dialog);
 void dialog_drain(struct dialog *dialog);
 
 enum dialog_wait dialog_waits(const struct dialog *dialog);
+/* Of DNS and DELAY: when dialog_timed_out is due (the clock of dialog_step). */
+uint64_t dialog_wake_us(const struct dialog *dialog);
+/* What is asked of DNS and answered; NULL: nothing ever is. */
+struct dns_book *dialog_book(struct dialog *dialog);
+/* A rule said `quiet`, and there is nothing that must be known all the same:
+ * no record is wanted. */
+bool dialog_is_quiet(const struct dialog *dialog);
 /* Changes whenever a command or a block is complete: the timer of
  * dialog_waits starts anew then (deadlines are per command, not per read). */
 unsigned dialog_progress(const struct dialog *dialog);

@@ -16,6 +16,7 @@ on_text_reply(
 	bool delivered = !dialog->engine.client_gone;
 
 	if (ends) {
+		dialog->message_count += noted->code < 400;
 		record_message_end(dialog->record, noted->text, by, delivered);
 		dialog->mail_open = false;
 	} else if (noted->code >= 400) {
@@ -39,12 +40,18 @@ on_reply(struct dialog *dialog, const struct smtp_noted *noted, const char *by)
 	case SMTP_CONT:
 		if (noted->code < 300 || failed)
 			record_auth_reply(record, noted->text, by);
+		if (noted->code < 300) {
+			dialog->auth = true;
+			dialog_set_wants(dialog);
+		}
 		break;
 	case SMTP_MAIL:
 		record_mail_reply(record, noted->text, by);
 		break;
 	case SMTP_RCPT:
 		record_rcpt_reply(record, noted->text, by);
+		if (failed && !noted->by_gate && dialog->rcpt_count > 0)
+			dialog->rcpt_count--;
 		break;
 	case SMTP_DATA:
 	case SMTP_BDAT:
@@ -81,6 +88,29 @@ on_text(struct dialog *dialog, const struct smtp_noted *noted)
 		record_message_id(dialog->record, noted->text);
 }
 
+/* The server's word on the name: what it took, the session goes by. */
+static void
+settle_name(struct dialog *dialog, bool taken)
+{
+	dialog->current->settled = taken;
+	if (!taken)
+		return;
+	if (dialog->greeted != NULL)
+		dialog->greeted->kept = false;
+	dialog->greeted = dialog->current;
+	dialog->greeted->kept = true;
+}
+
+static void
+keep_user(struct dialog *dialog, struct slice user)
+{
+	user = slice_head(user, sizeof(dialog->user));
+	if (user.len == 0)
+		return;
+	memcpy(dialog->user, user.ptr, user.len);
+	dialog->user_len = user.len;
+}
+
 static void
 on_note(void *ctx, const struct smtp_noted *noted)
 {
@@ -98,13 +128,14 @@ on_note(void *ctx, const struct smtp_noted *noted)
 	case SMTP_NOTE_HELO_SAID:
 		record_helo_server_reply(record, noted->text);
 		if (dialog->current != NULL)
-			dialog->current->settled = noted->code < 400;
+			settle_name(dialog, noted->code < 400);
 		break;
 	case SMTP_NOTE_KEYWORD:
 		record_capability(record, noted->text, noted->flag);
 		break;
 	case SMTP_NOTE_AUTH:
 		record_auth(record, noted->text, noted->more);
+		keep_user(dialog, noted->more);
 		break;
 	case SMTP_NOTE_MAIL:
 		dialog_close_mail(dialog);

@@ -1,5 +1,7 @@
 /*
- * The dialog, as its two files see it.
+ * The dialog, as its files see it: dialog.c (steps and events),
+ * dialog_policy.c (how the policy is asked), dialog_name.c and
+ * dialog_envelope.c (what of), dialog_note.c (what the record is told).
  *
  * SPDX-License-Identifier: MIT
  */
@@ -11,7 +13,15 @@
 #include "smtp/smtp_engine.h"
 
 enum {
-	DETAIL_MAX = 96
+	DETAIL_MAX = 96,
+	USER_MAX = 256
+};
+
+/* A refusal that is said later (`at: mail|rcpt`). */
+struct deferred {
+	enum policy_at at;
+	size_t len;
+	char reply[POLICY_REPLY_MAX];
 };
 
 struct dialog {
@@ -21,6 +31,7 @@ struct dialog {
 	struct smtp_engine engine;
 	struct greetings greetings; /* names judged in this session */
 	struct greeting *current;   /* the one the server has to answer */
+	struct greeting *greeted;   /* the one that the server took last */
 	uint64_t now_us;
 	unsigned greeting_count;
 	bool begun;
@@ -28,15 +39,76 @@ struct dialog {
 	bool connect_due;
 	bool splice;   /* the connect stage said so */
 	bool accepted; /* accept: session */
+	bool quiet;
 	bool ehlo_refused;
 	bool mail_open;
 	bool reset_client;
 	char detail[DETAIL_MAX];
+
+	/* Waiting for DNS, or for the end of a delay. */
+	struct dns_book *book; /* NULL: the policy asks nothing */
+	struct lookup *lookup; /* of the client, before it says a name */
+	bool resolving;
+	bool delaying;         /* until wake_us */
+	uint64_t wait_from_us; /* when this wait for DNS began */
+	uint64_t waited_us;    /* in waits for DNS that are over */
+	uint64_t wake_us;
+
+	/* The envelope, as far as rules ask. */
+	struct deferred *deferred; /* NULL: nothing is */
+	char *mail_from;           /* NULL: MAIL was not asked about */
+	size_t mail_from_len;
+	int64_t mail_size;
+	bool mail_utf8;
+	unsigned rcpt_count, message_count;
+	bool auth;
+	size_t user_len;
+	char user[USER_MAX];
+
+	struct policy_limits limits;
+	uint32_t ban_s; /* DIALOG_BAN is due */
+	struct policy_rule_id ban_rule;
 };
 
 /* What the engine tells goes to the record (dialog_note.c). */
 extern const struct smtp_hooks dialog_hooks;
 /* Closes the record's open transaction, if there is one. */
 void dialog_close_mail(struct dialog *dialog);
+
+/* The policy is asked (dialog_policy.c): of the connection, of a command that
+ * the engine asks about.  False: it needs time, and is to be asked again. */
+bool dialog_begin(struct dialog *dialog);
+bool dialog_ask(struct dialog *dialog);
+/* A name (dialog_name.c), any other command (dialog_envelope.c). */
+bool dialog_ask_name(
+    struct dialog *dialog, enum smtp_verb verb, struct slice received);
+bool dialog_ask_command(struct dialog *dialog);
+/* The server refused the name that went on. */
+void dialog_retry(struct dialog *dialog);
+/* Which commands the policy wants to know of, and what it allows, now. */
+void dialog_set_wants(struct dialog *dialog);
+void dialog_fini_policy(struct dialog *dialog);
+
+/* What those files share. */
+const struct policy *dialog_policy(const struct dialog *dialog);
+/* What is known before a name is said; with a name; now. */
+struct policy_facts dialog_facts_before(const struct dialog *dialog);
+void dialog_add_name(
+    struct policy_facts *facts, const struct greeting *greeting);
+struct policy_facts dialog_facts(const struct dialog *dialog);
+/* True: `out` is the verdict.  False: it needs time; the dialog waits until
+ * wake_us or for an answer.  Waits for DNS are added to *dns_us. */
+bool dialog_decide(struct dialog *dialog, enum policy_stage stage,
+    const struct policy_facts *facts, uint64_t *dns_us,
+    struct policy_verdict *out);
+bool dialog_is_put_again(const struct dialog *dialog);
+/* What any verdict may bring along. */
+void dialog_note_modifiers(
+    struct dialog *dialog, const struct policy_verdict *verdict);
+bool dialog_is_spoken_of(const struct policy_verdict *verdict);
+bool dialog_is_deferred(const struct policy_verdict *verdict);
+enum smtp_say dialog_say(const struct policy_verdict *verdict);
+/* `commands` denies the verb, which was answered so. */
+bool dialog_is_denied(struct dialog *dialog, enum smtp_verb verb);
 
 #endif

@@ -38,23 +38,41 @@ release(struct greeting *greeting)
 {
 	release_text(&greeting->received);
 	release_text(&greeting->forwarded);
+	lookup_free(&greeting->lookup);
 	free(greeting);
 }
 
 static void
 forget_oldest(struct greetings *greetings)
 {
-	struct greeting **last = &greetings->first;
+	struct greeting **oldest = NULL;
 
-	while ((*last)->next != NULL)
-		last = &(*last)->next;
-	release(*last);
-	*last = NULL;
+	for (struct greeting **at = &greetings->first; *at != NULL;
+	     at = &(*at)->next)
+		if (!(*at)->kept)
+			oldest = at;
+	struct greeting *gone = *oldest;
+	*oldest = gone->next;
+	release(gone);
 	greetings->count--;
 }
 
+/* What is known of the name: at once, and by and by from DNS. */
+static bool
+judge(struct greeting *greeting, const struct greeting_subject *subject)
+{
+	const struct lookup_subject about = {
+	    *subject->client, greeting->received, &greeting->judged};
+
+	helo_analyse(greeting->received, subject->client, &greeting->judged);
+	if (subject->book != NULL)
+		greeting->lookup = lookup_new(&about, subject->book);
+	return subject->book == NULL || greeting->lookup != NULL;
+}
+
 struct greeting *
-greetings_get(struct greetings *greetings, struct slice received,
+greetings_get(struct greetings *greetings,
+    const struct greeting_subject *subject, struct slice received,
     enum policy_verb verb, unsigned repeat, bool fallback)
 {
 	struct greeting *greeting;
@@ -66,8 +84,8 @@ greetings_get(struct greetings *greetings, struct slice received,
 	greeting = calloc(1, sizeof(*greeting));
 	if (greeting == NULL)
 		return NULL;
-	if (!copy(received, &greeting->received)) {
-		free(greeting);
+	if (!copy(received, &greeting->received) || !judge(greeting, subject)) {
+		release(greeting);
 		return NULL;
 	}
 	greeting->verb = verb;

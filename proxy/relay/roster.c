@@ -62,7 +62,9 @@ session_mark_dead(struct session *session)
 	if (session->dead)
 		return;
 	session->dead = true;
-	write_record(session);
+	session_stop_asking(session);
+	if (!dialog_is_quiet(session->dialog))
+		write_record(session);
 	if (session->previous != NULL)
 		session->previous->next = session->next;
 	else
@@ -113,6 +115,7 @@ void
 session_release(struct session *session)
 {
 	forget_own(session);
+	session_stop_asking(session);
 	stream_free(&session->client, false);
 	stream_free(&session->server, false);
 	loop_timer_free(&session->timer);

@@ -113,6 +113,8 @@ allowance(const struct session *session, enum dialog_wait waits)
 		return timeouts->data_end;
 	case DIALOG_WAIT_COMMAND:
 	case DIALOG_WAIT_BLIND:
+	case DIALOG_WAIT_DNS: /* these two say themselves when they end */
+	case DIALOG_WAIT_DELAY:
 		break;
 	}
 	return timeouts->command;
@@ -148,10 +150,13 @@ set_deadline(struct session *session, uint64_t since_us)
 	if (blind)
 		progress = (unsigned)(stream_octets_in(session->client) +
 				      stream_octets_in(session->server));
-	if (waits == session->waits && progress == session->progress)
+	if (waits == session->waits && progress == session->progress &&
+	    waits != DIALOG_WAIT_DNS && waits != DIALOG_WAIT_DELAY)
 		return;
 	uint64_t deadline_us =
-	    since_us + allowance(session, waits) * UINT64_C(1000);
+	    waits == DIALOG_WAIT_DNS || waits == DIALOG_WAIT_DELAY
+		? dialog_wake_us(session->dialog)
+		: since_us + allowance(session, waits) * UINT64_C(1000);
 	bool earlier =
 	    session->deadline_us == 0 || deadline_us < session->deadline_us;
 	session->waits = waits;
@@ -161,6 +166,16 @@ set_deadline(struct session *session, uint64_t since_us)
 		start_timer(session);
 }
 
+static void
+session_ban(struct session *session, const struct policy_rule_id *rule,
+    uint32_t seconds)
+{
+	(void)rule;
+	if (session->roster->ban != NULL)
+		session->roster->ban(session->roster->ban_ctx,
+		    &session->client_end.addr, seconds);
+}
+
 /* Carries out one order.  False: nothing is left to do for now. */
 static bool
 obey(struct session *session, const struct dialog_act *act)
@@ -168,6 +183,11 @@ obey(struct session *session, const struct dialog_act *act)
 	switch (act->order) {
 	case DIALOG_CONNECT:
 		connect_server(session);
+		return true;
+	case DIALOG_RESOLVE:
+		return session_resolve(session);
+	case DIALOG_BAN:
+		session_ban(session, act->ban_rule, act->ban_s);
 		return true;
 	case DIALOG_CUT:
 		session_drop_server(session, true);
@@ -317,6 +337,8 @@ on_timer(void *arg)
 	}
 	if (session->waits == DIALOG_WAIT_CONNECT)
 		session_drop_server(session, true);
+	if (session->waits == DIALOG_WAIT_DNS)
+		session_stop_asking(session);
 	dialog_timed_out(session->dialog);
 	/* A blind session takes no orders from the dialog but this one. */
 	if (session->phase == PHASE_BLIND)

@@ -37,7 +37,8 @@ struct session {
 	uint64_t server_in, server_out; /* of a server stream that is gone */
 	unsigned progress; /* dialog_progress when the deadline was set */
 	enum dialog_wait waits;
-	uint64_t own_tag; /* 0: none is noted */
+	uint64_t own_tag;              /* 0: none is noted */
+	struct session_query *queries; /* of DNS, on their way */
 	bool connected;
 	bool tls_due; /* blind: the client's first byte must begin TLS */
 	bool dead;
@@ -55,6 +56,10 @@ void session_note_own(struct session *session, int fd);
 void session_begin_close(struct session *session, const struct dialog_act *act);
 void session_close_step(struct session *session);
 void session_blind_step(struct session *session);
+/* Fetches what the dialog asks of DNS.  True: some of it was known already, the
+ * dialog is to look again. */
+bool session_resolve(struct session *session);
+void session_stop_asking(struct session *session);
 /* Sends the line that stands in roster->line to the log. */
 void roster_publish(struct roster *roster);
 

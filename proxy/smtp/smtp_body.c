@@ -14,9 +14,12 @@ enum {
 	NO_MATCH = UINT8_MAX
 };
 
+const char smtp_body_too_large[] = "message_too_large";
+
 void
-smtp_body_start(struct smtp_body *body)
+smtp_body_start(struct smtp_body *body, uint64_t limit)
 {
+	body->limit = limit;
 	body->at = SMTP_BODY_LINE;
 	body->owes_cr = false;
 	body->bad = NULL;
@@ -63,6 +66,21 @@ turn_bad(struct smtp_body *body, const char *why)
 		body->bad = why;
 }
 
+/* Octets that may still come. */
+static uint64_t
+allowed(const struct smtp_body *body)
+{
+	return body->limit == 0 ? UINT64_MAX : body->limit - body->octets;
+}
+
+/* What comes now is so long; over the limit nothing more goes on. */
+static void
+check_limit(struct smtp_body *body, size_t len)
+{
+	if (body->bad == NULL && len > allowed(body))
+		turn_bad(body, smtp_body_too_large);
+}
+
 /* Appends unless the text is bad; there is room. */
 static void
 put(struct smtp_body *body, struct slice text, struct buf *out)
@@ -83,9 +101,11 @@ take_plain(struct smtp_body *body, struct slice run, struct buf *out)
 	}
 	if (body->at != SMTP_BODY_INSIDE && dot)
 		put(body, SLICE("."), out);
-	if (body->bad == NULL)
+	if (body->bad == NULL) {
 		run = slice_head(run, buf_room(out));
-	put(body, run, out);
+		buf_append(out, slice_head(run, allowed(body)));
+	}
+	check_limit(body, run.len);
 	if (body->in_header)
 		header_text(body, run);
 	body->at = SMTP_BODY_INSIDE;
@@ -96,6 +116,7 @@ take_plain(struct smtp_body *body, struct slice run, struct buf *out)
 static void
 take_line_end(struct smtp_body *body, bool true_end, struct buf *out)
 {
+	check_limit(body, true_end ? 2 : 1);
 	put(body, SMTP_CRLF, out);
 	if (body->in_header)
 		header_line_end(body, body->at != SMTP_BODY_INSIDE);
@@ -119,6 +140,7 @@ take_special(struct smtp_body *body, enum smtp_text kind, struct buf *out)
 	}
 	if (kind == SMTP_TEXT_NUL)
 		turn_bad(body, "nul_in_text");
+	check_limit(body, 1);
 	put(body, SLICE(" "), out);
 	body->at = SMTP_BODY_INSIDE;
 	body->octets++;
@@ -134,7 +156,7 @@ take_clean(struct smtp_body *body, struct slice in, struct buf *out)
 	    body->at == SMTP_BODY_MENDED)
 		return 0;
 	if (body->bad == NULL)
-		in = slice_head(in, buf_room(out));
+		in = slice_head(slice_head(in, buf_room(out)), allowed(body));
 	size_t len = smtp_line_clean(in, body->at == SMTP_BODY_LINE);
 	if (len == 0)
 		return 0;
@@ -215,6 +237,7 @@ smtp_body_piece(
 	char *to = out;
 	size_t len;
 
+	check_limit(body, piece.len);
 	body->octets += piece.len;
 	if (body->owes_cr && (piece.len > 0 || ends))
 		to = settle_cr(body, &piece, to);

@@ -31,6 +31,7 @@ struct smtp_body {
 	enum smtp_body_at at;
 	bool owes_cr;    /* BDAT: a CR ended the last piece, undecided */
 	const char *bad; /* refused, and our word for why; else NULL */
+	uint64_t limit;  /* octets that may come; 0: any number */
 	uint64_t octets; /* of message text, as received, without stuffing */
 	uint64_t stray;  /* line ends mended */
 	/* The Message-ID, read in passing from the header. */
@@ -40,7 +41,10 @@ struct smtp_body {
 	char msgid[SMTP_MSGID_MAX];
 };
 
-void smtp_body_start(struct smtp_body *body);
+/* `bad` of a text that is over its limit. */
+extern const char smtp_body_too_large[];
+
+void smtp_body_start(struct smtp_body *body, uint64_t limit);
 
 /*
  * DATA.  Moves text from `in` to `out`; *used is what was read.  1: the end of

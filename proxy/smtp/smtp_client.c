@@ -15,7 +15,7 @@
 /* --- commands on to the server ----------------------------------------------- */
 
 static void
-note_forwarded(struct smtp_engine *engine, const struct smtp_command *command)
+note_envelope(struct smtp_engine *engine, const struct smtp_command *command)
 {
 	struct smtp_noted noted = {
 	    .verb = command->verb, .text = command->path};
@@ -23,7 +23,6 @@ note_forwarded(struct smtp_engine *engine, const struct smtp_command *command)
 	if (command->verb == SMTP_MAIL) {
 		noted.note = SMTP_NOTE_MAIL;
 		noted.number = command->size;
-		engine->in_transaction = true;
 	} else if (command->verb == SMTP_RCPT) {
 		noted.note = SMTP_NOTE_RCPT;
 	} else {
@@ -49,9 +48,17 @@ smtp_client_forward(
 		    engine, "4.3.0", "out of memory", "R", "no_memory");
 		return;
 	}
-	note_forwarded(engine, command);
+	note_envelope(engine, command);
+	engine->in_transaction |= command->verb == SMTP_MAIL;
 	smtp_command_write(command, engine->server_out);
 	engine->hoped = smtp_fsm_hoped(engine->hoped, command->verb);
+}
+
+void
+smtp_client_note_refused(
+    struct smtp_engine *engine, const struct smtp_command *command)
+{
+	note_envelope(engine, command);
 }
 
 /* A command that the gate answers without a server: it was turned away, or
@@ -108,11 +115,12 @@ start_chunk(struct smtp_engine *engine, const struct smtp_command *command)
 	engine->chunk.answered = false;
 	engine->chunk.active = true;
 	if (hoped == SMTP_ST_RCPT)
-		smtp_body_start(&engine->body);
+		smtp_body_start(&engine->body, engine->size_limit);
 }
 
-static void
-take_command(struct smtp_engine *engine, const struct smtp_command *command)
+void
+smtp_client_take_command(
+    struct smtp_engine *engine, const struct smtp_command *command)
 {
 	enum smtp_verb verb = command->verb;
 
@@ -227,16 +235,33 @@ is_name_verb(enum smtp_verb verb)
 	return verb == SMTP_EHLO || verb == SMTP_HELO;
 }
 
+/* A whole command that would go on, of a verb that the owner wants to know
+ * of. */
+static bool
+is_asked_for(const struct smtp_engine *engine, const struct smtp_line *line,
+    enum smtp_verb verb)
+{
+	struct smtp_command command;
+
+	return engine->has_server && engine->state != SMTP_ST_SASL &&
+	       line->faults == 0 &&
+	       smtp_command_parse(line->text, &command) == SMTP_FAULT_NONE &&
+	       (verb != SMTP_STARTTLS ||
+		   (engine->offered & SMTP_EXT_STARTTLS) != 0);
+}
+
 /* Whether the policy is to be asked about this line, which then stays where
  * it is. */
 static bool
 ask(struct smtp_engine *engine, const struct smtp_line *line)
 {
 	enum smtp_verb verb = smtp_command_verb(line->text);
+	bool name = is_name_verb(verb);
 
-	if (!is_name_verb(verb) ||
+	if ((!name && (engine->ask_verbs & UINT32_C(1) << verb) == 0) ||
 	    (line->faults & (SMTP_LINE_BARE_LF | SMTP_LINE_TOO_LONG)) != 0 ||
-	    smtp_fsm_row(engine->hoped, verb) == NULL)
+	    smtp_fsm_row(engine->hoped, verb) == NULL ||
+	    (!name && !is_asked_for(engine, line, verb)))
 		return false;
 	engine->asked = SMTP_ACT_ASK;
 	return true;
@@ -257,7 +282,7 @@ take_line(struct smtp_engine *engine, const struct smtp_line *line)
 		if (fault != SMTP_FAULT_NONE)
 			refuse_fault(engine, fault, command.verb);
 		else
-			take_command(engine, &command);
+			smtp_client_take_command(engine, &command);
 	}
 }
 
@@ -364,7 +389,10 @@ note_text(struct smtp_engine *engine)
 static void
 refuse_text(struct smtp_engine *engine, enum smtp_verb verb)
 {
-	smtp_engine_say(engine, verb, "550 5.6.0 the message text holds a NUL");
+	smtp_engine_say(engine, verb,
+	    engine->body.bad == smtp_body_too_large
+		? "552 5.3.4 the message is larger than this gate lets pass"
+		: "550 5.6.0 the message text holds a NUL");
 	engine->state = smtp_fsm_event(engine->state, SMTP_EV_TEXT_BAD);
 	engine->hoped = engine->state;
 }

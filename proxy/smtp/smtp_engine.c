@@ -65,14 +65,30 @@ note_own(struct smtp_engine *engine, enum smtp_verb verb, struct slice line)
 				     .by_gate = true});
 }
 
-/* A reply of the gate's, complete but for its CRLF, in its turn. */
 static void
-say_whole(struct smtp_engine *engine, enum smtp_verb verb, struct slice line)
+note_in_turn(struct smtp_engine *engine, enum smtp_verb verb, struct slice line)
+{
+	smtp_engine_note(engine, &(struct smtp_noted){.note = SMTP_NOTE_REPLY,
+				     .verb = verb,
+				     .code = smtp_reply_code(line),
+				     .text = line,
+				     .by_gate = true});
+}
+
+/* A reply of the gate's, complete but for its CRLF, in its turn.  `entry`: the
+ * record has an entry that it answers, in the same order. */
+static void
+say_whole(struct smtp_engine *engine, enum smtp_verb verb, struct slice line,
+    bool entry)
 {
 	char *held;
 
-	note_own(engine, verb, line);
+	engine->errors += smtp_reply_code(line) >= 500;
+	if (!entry)
+		note_own(engine, verb, line);
 	if (smtp_pending_head(&engine->pending) == NULL) {
+		if (entry)
+			note_in_turn(engine, verb, line);
 		buf_append(engine->client_out, line);
 		buf_append(engine->client_out, SMTP_CRLF);
 		return;
@@ -83,8 +99,12 @@ say_whole(struct smtp_engine *engine, enum smtp_verb verb, struct slice line)
 		memcpy(held + line.len, SMTP_CRLF.ptr, SMTP_CRLF.len);
 		held[line.len + SMTP_CRLF.len] = '\0';
 		if (smtp_pending_push(&engine->pending, verb,
-			SMTP_PENDING_LOCAL, false, held))
+			SMTP_PENDING_LOCAL, false, held)) {
+			smtp_pending_at(
+			    &engine->pending, engine->pending.count - 1)
+			    ->noted = entry;
 			return;
+		}
 	}
 	free(held);
 	smtp_engine_end(engine, "4.3.0", "out of memory", "R", "no_memory");
@@ -99,7 +119,7 @@ smtp_engine_say(
 	    text, sizeof(text), "%s [ref %.*s]", line, SLICE_FMT(engine->ref));
 
 	assert(len > 0 && (size_t)len < sizeof(text));
-	say_whole(engine, verb, slice_of(text, (size_t)len));
+	say_whole(engine, verb, slice_of(text, (size_t)len), false);
 }
 
 /* The gate's replies whose turn has come. */
@@ -111,6 +131,9 @@ say_held(struct smtp_engine *engine)
 	if (head == NULL || head->kind != SMTP_PENDING_LOCAL ||
 	    !buf_append_str(engine->client_out, head->text))
 		return false;
+	if (head->noted)
+		note_in_turn(engine, (enum smtp_verb)head->verb,
+		    slice_head(slice_str(head->text), strlen(head->text) - 2));
 	smtp_pending_pop(&engine->pending);
 	return true;
 }
@@ -258,8 +281,42 @@ smtp_engine_answer(struct smtp_engine *engine, enum smtp_say say,
 	if (say == SMTP_SAY_FORWARD || say == SMTP_SAY_SPLICE)
 		forward_name(engine, text);
 	else if (say == SMTP_SAY_REPLY)
-		say_whole(engine, engine->helo_verb, text);
+		say_whole(engine, engine->helo_verb, text, false);
 	smtp_client_take_line(engine);
+	if (say == SMTP_SAY_SPLICE)
+		smtp_engine_splice(engine);
+	if (say != SMTP_SAY_DROP && say != SMTP_SAY_RESET)
+		return;
+	smtp_engine_over(engine, 'P', "dropped");
+	engine->ending.reset_client = say == SMTP_SAY_RESET;
+}
+
+void
+smtp_engine_asked_command(
+    const struct smtp_engine *engine, struct smtp_command *out)
+{
+	smtp_client_asked(engine, out);
+}
+
+void
+smtp_engine_permit(
+    struct smtp_engine *engine, enum smtp_say say, struct slice text)
+{
+	struct smtp_command command;
+
+	assert(engine->asked == SMTP_ACT_ASK);
+	smtp_client_asked(engine, &command);
+	engine->asked = SMTP_ACT_WAIT;
+	engine->progress++;
+	bool entry = command.verb == SMTP_MAIL || command.verb == SMTP_RCPT;
+	if (say == SMTP_SAY_FORWARD || say == SMTP_SAY_SPLICE) {
+		smtp_client_take_command(engine, &command);
+	} else if (say == SMTP_SAY_REPLY) {
+		smtp_client_note_refused(engine, &command);
+		say_whole(engine, command.verb, text, entry);
+	}
+	if (!engine->ended)
+		smtp_client_take_line(engine);
 	if (say == SMTP_SAY_SPLICE)
 		smtp_engine_splice(engine);
 	if (say != SMTP_SAY_DROP && say != SMTP_SAY_RESET)
@@ -383,6 +440,15 @@ settle(struct smtp_engine *engine, enum smtp_progress client,
 	       settle_client(engine);
 }
 
+/* Not before all replies that are due have been said. */
+static bool
+has_too_many_errors(struct smtp_engine *engine)
+{
+	return engine->error_limit > 0 &&
+	       engine->errors >= engine->error_limit &&
+	       smtp_pending_head(&engine->pending) == NULL;
+}
+
 enum smtp_act
 smtp_engine_step(struct smtp_engine *engine)
 {
@@ -399,6 +465,11 @@ smtp_engine_step(struct smtp_engine *engine)
 			return engine->asked;
 		if (say_held(engine))
 			continue;
+		if (has_too_many_errors(engine)) {
+			smtp_engine_end(engine, "4.7.0", "too many errors", "P",
+			    "too_many_errors");
+			continue;
+		}
 		enum smtp_progress server = smtp_server_step(engine);
 		if (server == SMTP_MOVED)
 			continue;

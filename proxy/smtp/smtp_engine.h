@@ -21,7 +21,9 @@
 
 enum smtp_act {
 	SMTP_ACT_WAIT,       /* nothing more without I/O */
-	SMTP_ACT_ASK,        /* HELO or EHLO: smtp_engine_asked, then _answer */
+	SMTP_ACT_ASK,        /* HELO or EHLO: smtp_engine_asked, then _answer;
+			      * a verb of ask_verbs: smtp_engine_asked_command,
+			      * then _permit */
 	SMTP_ACT_RETRY,      /* the server refused the name: likewise */
 	SMTP_ACT_CUT_SERVER, /* reset the server's connection, keep the client */
 	SMTP_ACT_BLIND,      /* relay both ways unread from here on */
@@ -89,6 +91,11 @@ struct smtp_engine {
 	} chunk;
 	unsigned offered;  /* SMTP_EXT_ bits that the client was shown */
 	unsigned progress; /* commands, replies and blocks so far */
+	/* What the policy wants, set by the owner at any time. */
+	uint32_t ask_verbs;   /* 1 << enum smtp_verb: ask before it goes on */
+	uint64_t size_limit;  /* octets of a message; 0: none */
+	unsigned error_limit; /* refusals of the gate's own; 0: none */
+	unsigned errors;      /* those so far */
 	enum smtp_act asked;
 	enum smtp_verb helo_verb; /* of the name now at the server */
 	bool hide_starttls;
@@ -128,6 +135,15 @@ enum smtp_say {
 	SMTP_SAY_DROP,    /* close without a word */
 	SMTP_SAY_RESET    /* the same by RST */
 };
+
+/* The command that is asked about, of a verb in ask_verbs.  Slices are valid
+ * until it is answered. */
+void smtp_engine_asked_command(
+    const struct smtp_engine *engine, struct smtp_command *out);
+/* Answers it: FORWARD, SPLICE, DROP, RESET, or REPLY with a whole reply line
+ * without CRLF, which is said in its turn. */
+void smtp_engine_permit(
+    struct smtp_engine *engine, enum smtp_say say, struct slice text);
 
 /* `hide_starttls` holds until the next answer that forwards. */
 void smtp_engine_answer(struct smtp_engine *engine, enum smtp_say say,

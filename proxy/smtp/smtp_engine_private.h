@@ -22,6 +22,12 @@ enum smtp_progress smtp_server_step(struct smtp_engine *engine);
 /* Writes a command to the server and awaits its reply. */
 void smtp_client_forward(
     struct smtp_engine *engine, const struct smtp_command *command);
+/* Does what a whole command asks for. */
+void smtp_client_take_command(
+    struct smtp_engine *engine, const struct smtp_command *command);
+/* A command that the policy refuses, for the record. */
+void smtp_client_note_refused(
+    struct smtp_engine *engine, const struct smtp_command *command);
 /* After SMTP_ACT_ASK: the line that was asked about is dealt with. */
 void smtp_client_take_line(struct smtp_engine *engine);
 /* The line that was asked about, as a command. */

@@ -64,7 +64,10 @@ smtp_pending_push(struct smtp_pending_queue *queue, enum smtp_verb verb,
 	if (queue->count == capacity(queue) && !grow(queue))
 		return false;
 	*smtp_pending_at(queue, queue->count++) =
-	    (struct smtp_pending){(uint8_t)verb, (uint8_t)kind, last, text};
+	    (struct smtp_pending){.verb = (uint8_t)verb,
+		.kind = (uint8_t)kind,
+		.last = last,
+		.text = text};
 	return true;
 }
 

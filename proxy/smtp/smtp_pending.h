@@ -23,6 +23,7 @@ struct smtp_pending {
 	uint8_t verb; /* enum smtp_verb */
 	uint8_t kind;
 	bool last;  /* nothing goes on before this one's reply */
+	bool noted; /* LOCAL: the record has an entry that it answers */
 	char *text; /* LOCAL: the whole reply with CRLF; owned */
 };
 

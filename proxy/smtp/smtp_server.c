@@ -8,6 +8,7 @@
 #include "smtp/smtp_engine_private.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 /* What a note says of a reply: all its lines; of EHLO's the first, since the
  * others are keywords. */
@@ -90,6 +91,29 @@ passes(struct smtp_engine *engine, struct slice line)
 	return judged == SMTP_KEYWORD_PASSES || policy > 0;
 }
 
+/* SIZE that promises more than the policy lets pass, or no limit at all
+ * (RFC 1870 4: without a number, or 0). */
+static bool
+is_larger_size(const struct smtp_engine *engine, struct slice line)
+{
+	uint64_t size = 0;
+
+	if (engine->size_limit == 0 ||
+	    !slice_eq_nocase(smtp_ehlo_keyword(line), SLICE("SIZE")))
+		return false;
+	return !slice_to_u64(slice_from(line, 5), &size) || size == 0 ||
+	       size > engine->size_limit;
+}
+
+static struct slice
+lowered_size(const struct smtp_engine *engine, char text[32])
+{
+	int len = snprintf(
+	    text, 32, "SIZE %llu", (unsigned long long)engine->size_limit);
+
+	return slice_of(text, (size_t)len);
+}
+
 /* The reply to EHLO, without what the client is not to see. */
 static void
 relay_extensions(struct smtp_engine *engine, const struct smtp_reply *reply)
@@ -97,6 +121,7 @@ relay_extensions(struct smtp_engine *engine, const struct smtp_reply *reply)
 	struct slice rest = reply->raw;
 	struct slice text;
 	struct buf *out = engine->client_out;
+	char size[32];
 
 	engine->offered = 0;
 	smtp_reply_line(&rest, &text);
@@ -110,6 +135,8 @@ relay_extensions(struct smtp_engine *engine, const struct smtp_reply *reply)
 				.flag = !passed});
 		if (!passed)
 			continue;
+		if (is_larger_size(engine, text))
+			text = lowered_size(engine, size);
 		engine->offered |= smtp_ehlo_bit(smtp_ehlo_keyword(text));
 		line_at = buf_len(out);
 		smtp_reply_write_line(reply->code, false, text, out);
@@ -239,7 +266,7 @@ take_reply(struct smtp_engine *engine, const struct smtp_reply *reply)
 				.text = reply->first});
 	note_reply(engine, verb, reply);
 	if (verb == SMTP_DATA && reply->code == 354)
-		smtp_body_start(&engine->body);
+		smtp_body_start(&engine->body, engine->size_limit);
 	unsigned code = reply->code;
 	consume(engine, reply);
 	smtp_pending_pop(&engine->pending);

@@ -3,9 +3,11 @@
 
 NAME.yaml is a policy (a configuration where NAME begins with C, or where its
 first key is `version`).  NAME.out is what `ehlogate check` says of it, to the
-letter.  NAME begins with the code that it provokes.  Every code that the
-program can say has a file here, and every file's code is one that the program
-can say.  Files beyond the reach of a folder are made on the spot: see MADE.
+letter.  NAME begins with the code that it provokes, and NAME.out has it with
+its place.  Every code that the program can say has a file here and a row in
+policy/codes.h, and nothing else has.  Files beyond the reach of a folder are
+made on the spot: see MADE.  What an operator typically gets wrong is in
+mistakes/: each file there gives one message.
 
     run.py [--accept] [NAME...]     --accept writes the NAME.out anew: read
                                     the change before you commit it
@@ -24,8 +26,30 @@ HERE = pathlib.Path(__file__).resolve().parent
 TOP = HERE.parents[1]
 PROGRAM = os.environ.get("EHLOGATE", str(TOP / "build/ehlogate"))
 CODE = re.compile(r'"([YPC]\d{3})"')
+ROW = re.compile(r'^CODE\(([YPC]\d{3}), (\w+),', re.MULTILINE)
+TABLE = dict(ROW.findall((TOP / "policy/codes.h").read_text()))
+SEVERITIES = {"ERROR": "error", "WARNING": "warning",
+              "EITHER": "(?:error|warning)"}
 
 # What cannot be a file of the tree: its text; None: no file at all.
+def big(head, line, tail=""):
+    """As many lines as 1 MiB holds."""
+    room = (1 << 20) - len(head) - len(tail)
+    return (head + line * (room // len(line)) + tail).encode()
+
+
+# ... and what takes long where a mistake costs a search: each has its time.
+LONG = {
+    "a key a line": (b"policy: 1\ndefault: accept\n" + b"".join(
+        b"k%d: 1\n" % i for i in range(100000)), "P012"),
+    "one key": (big("policy: 1\ndefault: accept\n", "a: 1\n"), "Y002"),
+    "one rule": (big("policy: 1\nhelo:\n", " - {name: r, then: reject}\n",
+                     "default: accept\n"), "P020"),
+    "one line": (big("policy: 1\nhelo: [", "{nam: 1},",
+                     "]\ndefault: accept\n"), "P022"),
+    "brackets": (big("policy: 1\nhelo: ", "["), "Y008"),
+}
+LONG_SECONDS = 10
 MADE = {
     "Y009": b"# " + b"x" * (1 << 20) + b"\npolicy: 1\n",
     "Y011": None,
@@ -47,8 +71,12 @@ def check(path, folder):
 def compare(name, said, expected):
     """Complaints about one case."""
     code = name.split("-")[0]
-    if f"[{code}]" not in said:
-        yield f"{name}: does not provoke {code}:\n{said}"
+    severity = SEVERITIES[TABLE.get(code, "EITHER")]
+    # An empty file has no line.
+    place = "" if code == "Y010" else r":\d+:\d+"
+    if not re.search(rf"^[\w./-]+{place}: {severity}\[{code}\]: ", said,
+                     re.MULTILINE):
+        yield f"{name}: does not provoke {code} in its place:\n{said}"
     if said != expected:
         yield "".join(difflib.unified_diff(
             expected.splitlines(True), said.splitlines(True),
@@ -65,6 +93,23 @@ def run_files(names, accept):
         yield from [("\n".join(compare(name, said, expected)))]
 
 
+def run_mistakes(accept):
+    """What an operator gets wrong: one message, and all of it expected."""
+    folder = HERE / "mistakes"
+    for path in sorted(folder.glob("*.yaml")):
+        said = check(path, folder)
+        out = path.with_suffix(".out")
+        if accept:
+            out.write_text(said)
+        expected = out.read_text() if out.exists() else ""
+        one = said.endswith("tells more\nstatus 1\n") and \
+            "\n1 error, 0 warnings; " in said
+        yield "".join(difflib.unified_diff(
+            expected.splitlines(True), said.splitlines(True),
+            str(out), "said")) + (
+                "" if one else f"{path}: more or less than one message\n")
+
+
 def run_made():
     with tempfile.TemporaryDirectory() as folder:
         for name, text in MADE.items():
@@ -77,8 +122,24 @@ def run_made():
             yield "" if good else f"{name}: {said}"
 
 
+def run_long():
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "long.yaml"
+        for what, (text, code) in LONG.items():
+            path.write_bytes(text)
+            try:
+                run = subprocess.run(
+                    [PROGRAM, "check", path.name], cwd=folder,
+                    capture_output=True, timeout=LONG_SECONDS, check=False)
+            except subprocess.TimeoutExpired:
+                yield f"{what}: takes more than {LONG_SECONDS} s"
+                continue
+            yield "" if run.returncode == 1 and \
+                f"[{code}]".encode() in run.stdout else f"{what}: no {code}"
+
+
 def run_codes():
-    """The codes of the sources and those of the files are the same."""
+    """The codes of the sources, of the files and of the table are the same."""
     said = {code for folder in ("policy", "proxy")
             for path in (TOP / folder).glob("**/*.[ch]")
             for code in CODE.findall(path.read_text())}
@@ -87,6 +148,10 @@ def run_codes():
                   for code in sorted(said - shown))
     yield "".join(f"{code}: no such code in the sources\n"
                   for code in sorted(shown - said))
+    yield "".join(f"{code}: no row in policy/codes.h\n"
+                  for code in sorted(said - TABLE.keys()))
+    yield "".join(f"{code}: the row in policy/codes.h is never said\n"
+                  for code in sorted(TABLE.keys() - said))
 
 
 def main():
@@ -96,7 +161,8 @@ def main():
     results = list(run_files(names or sorted(
         path.stem for path in HERE.glob("*.yaml")), accept))
     if not names:
-        results += [*run_made(), *run_codes()]
+        results += [*run_mistakes(accept), *run_made(), *run_long(),
+                    *run_codes()]
     failures = [result for result in results if result]
     print("\n".join(failures))
     print(f"{len(results) - len(failures)} passed, {len(failures)} failed")

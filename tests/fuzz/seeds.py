@@ -1,5 +1,6 @@
 """Seeds for the fuzzers, made from the tests' own data: seeds.py FOLDER makes
-FOLDER/NAME for each target that has any.
+FOLDER/NAME for each target that has any, and a dictionary FOLDER/NAME.dict
+where the target reads keys and words.
 
 SPDX-License-Identifier: MIT
 """
@@ -10,9 +11,11 @@ import sys
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / "tests/tool"))
+sys.path.insert(0, str(TOP / "tests/perimeter/lab"))
 sys.path.insert(0, str(TOP / "tests/cli"))
 
 import dialog  # noqa: E402
+import dns  # noqa: E402
 import logs  # noqa: E402
 
 CLIENT, SERVER, EOF, TIMEOUT = 0, 3, 6, 7
@@ -47,10 +50,53 @@ def client_of(path):
     return b"\0\0\0\0\0\0\0\0" + said
 
 
+def of_dns():
+    """As tests/fuzz/dns_fuzz.c reads it: one answer of each type."""
+    kinds = ["A", "AAAA", "PTR", "MX", "NS", "TXT"]
+    values = ["192.0.2.1", "2001:db8::1", "a.example", (10, "mx.example"),
+              "ns.example", ["v=spf1 ", "-all"]]
+    owner, alias = b"\xc0\x0c", b"\x01c\xc0\x0e"
+    soa = dns.record(owner, "SOA", 300, 300)
+    seeds = {}
+    for number, (kind, value) in enumerate(zip(kinds, values)):
+        seeds[kind] = bytes([number, 1, 0x80, 2, 0]) \
+            + dns.record(owner, kind, 300, value) * 2
+        seeds[f"{kind}-alias"] = bytes([number, 1, 0x80, 2, 0]) \
+            + dns.record(owner, "CNAME", 300, alias) \
+            + dns.record(alias, kind, 300, value)
+        seeds[f"{kind}-none"] = bytes([number, 1, 0x83, 0, 1]) + soa
+    query = dns.Query(b"\0\0", "q.example", "A",
+                      dns.encode_name("q.example") + b"\0\1\0\1", False)
+    seeds["whole"] = b"\x08" + dns.reply(
+        query, [dns.record(owner, "A", 300, "192.0.2.1")])
+    return seeds
+
+
 def write(folder, seeds):
     folder.mkdir(parents=True)
     for name, seed in seeds.items():
         (folder / name).write_bytes(seed)
+
+
+def keys():
+    """A dictionary of the words of the table of keys, in the form of
+    libFuzzer's."""
+    table = (TOP / "policy/config_keys.h").read_text()
+    words = set(re.findall(r'^(?:KEY|FACT)\(\w+, +"([\w.]+)"', table,
+                           re.MULTILINE))
+    for listed in re.findall(r'(?:ONE_OF|SOME_OF|COMMANDS)\("([^"]+)"',
+                             table):
+        words |= set(listed.split("|"))
+    for listed in re.findall(r'^FACT\(.*: ([\w, ]+)"\)$', table,
+                             re.MULTILINE):
+        words |= set(listed.split(", "))
+    shapes = ["not: ", "any: ", "is: ", "under: ", "glob: ", "regex: ",
+              "over: ", "up_to: ", "same_organisation: ", "zone: ",
+              "answer: ", "sample: ", "{", "}", "[", "]", ", ", "- ", ": ",
+              "{helo}", "{client.ptr}", "10.0.0.0/8", "127.0.0.1:25"]
+    return "".join(f'"{word}"\n' for word in
+                   [*(f"{word}: " for word in sorted(words)),
+                    *sorted(words), *shapes])
 
 
 def files(*patterns):
@@ -86,14 +132,35 @@ def main():
           {str(n): re.sub(rb"\\([0-7]{3}|x..|.)", b"_",
                           line.split("\t")[0].encode())
            for n, line in enumerate(names.splitlines()[1:])})
+    write(target / "list_fuzz",
+          {"v4": b"+10.0.0.0/8\n+10.128.0.0/9\n+11.0.0.0/9\n+11.128.0.0/9\n"
+                 b"?10.0.0.0/7\n?9.255.255.255\n+192.0.2.1\n+0.0.0.0",
+           "v6": b"+2001:db8::/65\n+2001:db8:0:0:8000::/65\n+fd00::/8\n+::"
+                 b"\n?2001:db8::/64\n?::ffff:10.0.0.1\n?fe00::",
+           "many": b"\n".join(b"+10.%d.%d.0/24" % (n % 3, n)
+                              for n in range(90)),
+           "names": b"+Example.COM.\n+a_b.example.org\n+xn--9ca.test\n"
+                    b"?mail.example.com\n?.example.com\n?a..b\n?com."})
     write(target / "policy_fuzz",
           files("policy/rules/*.yaml", "tests/config/[YP]*.yaml",
+                "tests/config/mistakes/*.yaml",
                 "tests/policy/*.yaml"))
+    write(target / "dns_fuzz", of_dns())
     records = [logs.line(record) for record in logs.sessions(20)]
     write(target / "log_fuzz",
           {f"record{n}": line.encode() for n, line in enumerate(records)}
           | {f"odd{n}": line for n, line in enumerate(ODD_LINES)})
     write(target / "config_fuzz", files("tests/config/C*.yaml"))
+    for name in ("policy_fuzz", "config_fuzz"):
+        (target / f"{name}.dict").write_text(keys())
+    records = re.findall(r"v=spf1 ([^\"]*)",
+                         (TOP / "tests/unit/spf_test.c").read_text())
+    records.append(" ".join(f"a:{n}.b" for n in range(400)))
+    # The record, and lines that answer what it asks.
+    more = "a.example\nip4:192.0.2.1 -all\nt.example\nmx a ptr ?all\n"
+    write(target / "spf_fuzz",
+          {str(n): f"{n % 2}{record}\n{more}".encode()
+           for n, record in enumerate(records)})
 
 
 if __name__ == "__main__":

@@ -211,6 +211,12 @@ def rules():
         + counted(["build/ehlogate", "test", *files], 60)
 
 
+def config():
+    """What is said of a file, in each form."""
+    return sum((script(f"tests/config/{name}.py", limit=240)
+                for name in ("run", "forms", "schema")), Result())
+
+
 def dialog(driver, limit, modes=None, env=None):
     arguments = ["--driver", driver]
     if modes:
@@ -228,7 +234,7 @@ def fuzz():
 
 
 # What the sanitizers are to see of the daemon; mail servers add nothing.
-DAEMON = ("path", "trouble", "life", "dead", "record")
+DAEMON = ("path", "trouble", "life", "dead", "record", "resolver", "reload")
 
 
 def perimeter(files=("tests/perimeter",), env=None):
@@ -282,7 +288,8 @@ SUITES = {
         "build/unit", VALGRIND, 300, {"EHLOGATE_PROPERTY_RUNS": "2000"})),
     "policy": Suite(lambda: script("tests/policy/run.py", limit=120)),
     "rules": Suite(rules),
-    "config": Suite(lambda: script("tests/config/run.py", limit=120)),
+    "config": Suite(config),
+    "manual": Suite(lambda: script("tests/tool/manual.py", limit=60)),
     "cli": Suite(lambda: script("tests/cli/run.py", limit=300)),
     "cli-asan": Suite(lambda: script(
         "tests/cli/run.py", limit=600,

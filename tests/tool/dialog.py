@@ -8,6 +8,9 @@ A transcript is a text file; `#` begins a remark.  Lines:
                          indented lines behind `policy:`; default: accept all
     client: ADDRESS      who connects (not over the wire); default 192.0.2.1
     listener: hide       tls: {client: hide}
+    dns: NAME TYPE x...  what DNS answers: records, or NXDOMAIN, NODATA,
+                         SERVFAIL, TIMEOUT; a question that no line answers
+                         fails the transcript (process only)
     connect WHY          the server cannot be reached: refused, unreachable,
                          timeout, noport, loop, nolog, full (process only)
     C>S x   S>C x        this end sends x, the other end gets it unchanged
@@ -20,6 +23,8 @@ A transcript is a text file; `#` begins a remark.  Lines:
     cut                  the server's connection is reset, the client's stays
     blind                from here on both directions are relayed unread
     wait                 the deadline in force is over (process only)
+    ban SECONDS          by now the client is to be kept away
+    quiet                at the end: there is no record
     log PATH=VALUE       in the session record; PATH=* it is there; !PATH not
 
 What either end got and no line declared fails the transcript.  Modes: whole;
@@ -82,6 +87,7 @@ class Transcript:
         self.policy, self.client, self.listener = DEFAULT_POLICY, None, "-"
         self.connect, self.steps, self.logs = None, [], []
         self.process_only = False
+        self.dns, self.quiet = [], False
         block = None
         for number, line in enumerate(
                 pathlib.Path(path).read_text().splitlines(), 1):
@@ -99,6 +105,11 @@ class Transcript:
             self.take(line, number)
 
     def take(self, line, number):
+        if line.startswith("dns: "):
+            name, kind, *answers = line[5:].split()
+            self.dns.append(f"{name} {kind} {','.join(answers)}")
+            self.process_only = True
+            return
         for key in ("policy", "client", "listener"):
             if line.startswith(key + ": "):
                 value = line[len(key) + 2:].strip()
@@ -115,6 +126,11 @@ class Transcript:
             self.steps.append((number, line.strip(), "", b""))
             if line.strip() in ("wait", "drain"):
                 self.process_only = True
+        elif line.startswith("ban "):
+            self.steps.append((number, "ban", line[4:].strip(), b""))
+            self.process_only = True
+        elif line.strip() == "quiet":
+            self.quiet = self.process_only = True
         else:
             found = re.match(r"(C>S|S>C|C>|S>|C<|S<|C!)(?: (.*))?$", line)
             if not found:
@@ -159,20 +175,27 @@ class Process:
         for answer in self.ask(f"policy {path}"):
             if answer.startswith("error"):
                 raise Failure(f"the policy: {answer}")
+        self.ask("dns")
+        for reply in transcript.dns:
+            self.ask(f"dns {reply}")
+        self.transcript = transcript
         self.got = {"C": b"", "S": b""}
         self.raw = b""
+        self.banned = self.record = None
         self.closed = {"C": False, "S": False}
         self.reset = {"C": False, "S": False}
         self.blind = self.cut = self.tls = False
         client = transcript.client or "192.0.2.1"
         client = f"[{client}]" if ":" in client else client
-        orders = self.take(self.ask(
+        self.take(self.ask(
             f"open {client}:40000 198.51.100.25:25 {transcript.listener}"))
-        if "connect" in orders:
-            self.take(self.ask(f"failed {transcript.connect}"
-                               if transcript.connect else "connected"))
 
     def take(self, answers):
+        if "connect" in self.read(answers):
+            why = self.transcript.connect
+            self.read(self.ask(f"failed {why}" if why else "connected"))
+
+    def read(self, answers):
         orders = []
         for answer in answers:
             word, rest = answer.split(" ", 1)
@@ -182,6 +205,10 @@ class Process:
                     self.raw += bytes.fromhex(rest)
             elif word == "record":
                 self.record = json.loads(rest)
+            elif word == "banned":
+                self.banned = rest
+            elif word == "error":
+                raise Failure(rest)
             elif word == "order":
                 order, *flags = rest.split()
                 orders.append(order)
@@ -287,6 +314,9 @@ class Run:
             # What was on its way may be lost with the leg.
             driver.got["S"] = driver.raw = b""
             self.lost = True
+        elif kind == "ban":
+            if driver.banned != text:
+                raise Failure(f"{where}: ban {driver.banned}")
         elif kind == "blind":
             if not driver.is_blind():
                 raise Failure(f"{where}: this is not blind")
@@ -341,8 +371,10 @@ class Run:
         if DIRTY.search(driver.raw):
             raise Failure(f"{self.transcript.path}: a bare CR, a bare LF or "
                           "a NUL reached the server")
-        self.check_log(record)
-        return driver.raw, record
+        if self.transcript.quiet != (record is None):
+            raise Failure(f"{self.transcript.path}: the record: {record}")
+        self.check_log(record or {})
+        return driver.raw, record or {}
 
 
 def look_up(record, path):
@@ -407,7 +439,9 @@ class Suite:
             outcome = (raw, steady(record, run.lost))
             if first is None:
                 first = outcome
-                print(json.dumps(record, ensure_ascii=False), file=self.logs)
+                if record:
+                    print(json.dumps(record, ensure_ascii=False),
+                          file=self.logs)
             elif outcome != first:
                 raise Failure(
                     f"{transcript.path}: in mode {variant} the outcome "

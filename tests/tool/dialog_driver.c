@@ -4,16 +4,19 @@
  * ended by a line with a dot.  No socket, no clock, no event loop.
  *
  *   policy PATH            loads; "error TEXT" where it cannot be loaded
+ *   dns NAME TYPE ANSWER   what DNS says from now on; ANSWER is records, joined
+ *                          by commas, or NXDOMAIN, NODATA, SERVFAIL, TIMEOUT;
+ *                          without a word behind it all answers are forgotten
  *   open CLIENT SERVER F   a new dialog; F: "-" or "hide" (tls: {client: hide})
  *   c HEX, s HEX           bytes of the client, of the server
  *   ceof, cerr, seof       end of file, an error, end of file
  *   connected, failed WHY  the upstream connection
- *   timeout                the deadline in force is over
+ *   timeout                the deadline in force is over: the clock is there
  *   drain                  the program is asked to end
  *   end                    frees the dialog; "record JSON"
  *
  * Answers: "C HEX" and "S HEX" (bytes for the client, for the server), "order
- * WHAT ...", "waits N".
+ * WHAT ...", "waits N"; "error TEXT": a question that nobody answers.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -36,6 +39,13 @@ static struct dialog *dialog;
 static struct dialog_listener listener;
 static struct dialog_io io;
 static bool closed;
+static uint64_t clock_us;
+
+/* What DNS says. */
+static struct reply {
+	char name[256], type[8], text[512];
+} replies[64];
+static unsigned reply_count;
 
 static void
 print_bytes(const char *side, struct buf *buf)
@@ -58,15 +68,102 @@ flush(void)
 	print_bytes("S", &io.server_out);
 }
 
+/* "a,b,c" as records of the type. */
+static unsigned
+read_records(enum dns_type type, char *text, struct dns_record *out)
+{
+	unsigned count = 0;
+
+	for (char *word = strtok_r(text, ",", &text);
+	     word != NULL && count < 16; word = strtok_r(text, ",", &text)) {
+		struct dns_record *record = &out[count++];
+		*record = (struct dns_record){.text = slice_str(word)};
+		if (type == DNS_A || type == DNS_AAAA) {
+			bool good = addr_parse(slice_str(word), &record->addr);
+			assert(good);
+		}
+	}
+	return count;
+}
+
+/* False: it is never answered. */
+static bool
+reply_to(const struct dns_question *question, const struct reply *reply)
+{
+	static char text[512];
+	struct dns_record records[16];
+	struct dns_answer answer = {.status = DNS_FOUND, .records = records};
+	struct slice word = slice_str(reply->text);
+
+	if (slice_eq(word, SLICE("TIMEOUT")))
+		return false;
+	if (slice_eq(word, SLICE("NXDOMAIN")))
+		answer.status = DNS_NXDOMAIN;
+	else if (slice_eq(word, SLICE("NODATA")))
+		answer.status = DNS_NODATA;
+	else if (slice_eq(word, SLICE("SERVFAIL")))
+		answer.status = DNS_TEMPERROR;
+	else {
+		memcpy(text, reply->text, sizeof(text));
+		answer.count = read_records(question->type, text, records);
+	}
+	dns_book_answer(dialog_book(dialog), question, &answer);
+	return true;
+}
+
+static bool
+resolve(void)
+{
+	struct dns_question question;
+	bool answered = false;
+
+	while (dns_book_take(dialog_book(dialog), &question)) {
+		unsigned i = 0;
+		while (i < reply_count &&
+		       (!slice_eq(question.name, slice_str(replies[i].name)) ||
+			   strcmp(replies[i].type,
+			       dns_type_name(question.type)) != 0))
+			i++;
+		if (i == reply_count)
+			printf("error nobody answers %.*s %s\n",
+			    SLICE_FMT(question.name),
+			    dns_type_name(question.type));
+		else
+			answered |= reply_to(&question, &replies[i]);
+	}
+	return answered;
+}
+
+static void
+add_reply(const char *name, const char *type, const char *text)
+{
+	struct reply *reply = &replies[reply_count];
+
+	if (*name == '\0') {
+		reply_count = 0;
+		return;
+	}
+	assert(reply_count < 64);
+	reply_count++;
+	snprintf(reply->name, sizeof(reply->name), "%s", name);
+	snprintf(reply->type, sizeof(reply->type), "%s", type);
+	snprintf(reply->text, sizeof(reply->text), "%s", text);
+}
+
 static void
 step(void)
 {
-	static const char *const orders[] = {
-	    "wait", "connect", "blind", "cut", "close"};
+	static const char *const orders[] = {[DIALOG_WAIT] = "wait",
+	    [DIALOG_CONNECT] = "connect",
+	    [DIALOG_BLIND] = "blind",
+	    [DIALOG_RESOLVE] = "resolve",
+	    [DIALOG_BAN] = "ban",
+	    [DIALOG_CUT] = "cut",
+	    [DIALOG_CLOSE] = "close"};
 	struct dialog_act act;
 
 	while (!closed) {
-		dialog_step(dialog, 0, &act);
+		dialog_step(dialog, clock_us, &act);
 		bool moved =
 		    buf_len(&io.client_out) > 0 || buf_len(&io.server_out) > 0;
 		flush();
@@ -74,6 +171,12 @@ step(void)
 			break;
 		if (act.order == DIALOG_WAIT)
 			continue;
+		if (act.order == DIALOG_RESOLVE && resolve())
+			continue;
+		if (act.order == DIALOG_RESOLVE)
+			break;
+		if (act.order == DIALOG_BAN)
+			printf("banned %u\n", act.ban_s);
 		printf("order %s%s%s%s\n", orders[act.order],
 		    act.tls_only ? " tls" : "",
 		    act.reset_client ? " reset_client" : "",
@@ -139,10 +242,12 @@ open_dialog(const char *client, const char *server, const char *flag)
 	    .mode = "explicit",
 	    .policy = policy,
 	    .hide_starttls = slice_eq(slice_str(flag), SLICE("hide")),
+	    .dns_timeout_ms = 3000,
 	    .node = SLICE("node")};
 	dialog = dialog_new(&listener, &start, &io);
 	assert(dialog != NULL);
 	closed = false;
+	clock_us = 0;
 	step();
 }
 
@@ -153,7 +258,9 @@ end_dialog(void)
 	struct buf line;
 
 	buf_init(&line, LINE);
-	if (dialog_write_record(dialog, &octets, 0, 1, &line)) {
+	if (dialog_is_quiet(dialog)) {
+		printf("quiet -\n");
+	} else if (dialog_write_record(dialog, &octets, clock_us, 1, &line)) {
 		struct slice text = buf_slice(&line);
 		printf("record %.*s", SLICE_FMT(text));
 	}
@@ -200,10 +307,14 @@ event(const char *word)
 	else if (is(word, "seof"))
 		dialog_eof(dialog, DIALOG_SERVER, SLICE(""));
 	else if (is(word, "connected"))
-		dialog_connected(dialog, &(struct endpoint){.port = 1}, 0);
-	else if (is(word, "timeout"))
+		dialog_connected(
+		    dialog, &(struct endpoint){.port = 1}, clock_us);
+	else if (is(word, "timeout")) {
+		if (dialog_waits(dialog) == DIALOG_WAIT_DNS ||
+		    dialog_waits(dialog) == DIALOG_WAIT_DELAY)
+			clock_us = dialog_wake_us(dialog);
 		dialog_timed_out(dialog);
-	else if (is(word, "drain"))
+	} else if (is(word, "drain"))
 		dialog_drain(dialog);
 	else
 		abort();
@@ -215,6 +326,8 @@ run(char *words[4])
 {
 	if (is(words[0], "policy"))
 		load(words[1]);
+	else if (is(words[0], "dns"))
+		add_reply(words[1], words[2], words[3]);
 	else if (is(words[0], "open"))
 		open_dialog(words[1], words[2], words[3]);
 	else if (is(words[0], "c"))

@@ -287,6 +287,49 @@ test_lengths(void **state)
 	assert_true(helo.flaws & HELO_BIT(HELO_FLAW_NAME_TOO_LONG));
 }
 
+/* What office365 and gmail are said to refuse, and what they are not. */
+static void
+test_documented_receivers(void **state)
+{
+	static const struct {
+		const char *argument;
+		bool office365, gmail;
+	} rows[] = {
+	    {"", false, true},
+	    {"  ", false, true},
+	    {"PhpStorm 9.0.3", false, true},
+	    {"mantis.*", false, true},
+	    {"someone@gmail.com", false, true},
+	    {"mylaptopname.", true, false},
+	    {"mx.example.org.", true, false},
+	    {"mx.example.org ", true, false},
+	    {" mx.example.org", false, false},
+	    {"mx.example.org\t", false, false},
+	    {"a b ", true, true},
+	    {"mx.example.org", false, false},
+	    {"HELO", false, false},
+	    {"localhost", false, false},
+	    {"EXCH_01", false, false},
+	    {"[192.0.2.1]", false, false},
+	    {"192.0.2.1", false, false},
+	};
+	struct helo helo;
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		helo_analyse(slice_str(rows[i].argument), NULL, &helo);
+		bool office365 = helo.refused_by & 1U << HELO_BY_OFFICE365;
+		bool gmail = helo.refused_by & 1U << HELO_BY_GMAIL;
+		if (office365 != rows[i].office365 || gmail != rows[i].gmail)
+			fail_msg("`%s`: office365 %d, gmail %d",
+			    rows[i].argument, office365, gmail);
+	}
+	for (unsigned i = 0; i < HELO_RECEIVER_COUNT; i++)
+		assert_int_equal(
+		    helo_receiver_is_documented((enum helo_receiver)i),
+		    i == HELO_BY_OFFICE365 || i == HELO_BY_GMAIL);
+}
+
 /* Every word reads back as itself; no prefix of one is taken. */
 static void
 test_words(void **state)
@@ -333,6 +376,7 @@ main(void)
 	    cmocka_unit_test(test_dynamic_names),
 	    cmocka_unit_test(test_valid),
 	    cmocka_unit_test(test_lengths),
+	    cmocka_unit_test(test_documented_receivers),
 	    cmocka_unit_test(test_words),
 	};
 

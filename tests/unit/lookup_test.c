@@ -503,6 +503,9 @@ peeks_at_what_was_asked(void **state)
 	assert_int_equal(get(lookup, LOOKUP_HELO_SPF)->state, LOOKUP_PENDING);
 	lookup_give(lookup, LOOKUP_HELO_SPF, &value);
 	assert_int_equal(get(lookup, LOOKUP_HELO_SPF)->word, 1);
+	/* A zone without a name cannot say anything. */
+	got = lookup_get_zone(lookup, LOOKUP_CLIENT_DNSBL, SLICE("."));
+	assert_int_equal(got->state, LOOKUP_TEMPERROR);
 	lookup_free(&lookup);
 	dns_book_free(&book);
 }

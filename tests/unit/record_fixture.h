@@ -64,6 +64,34 @@ fixture_verdict(struct policy_verdict *verdict, bool monitored)
 	verdict->by_default = true;
 }
 
+/* What DNS says of somebody: a word, names, a temporary error, a zone. */
+static inline struct lookup *
+fixture_lookup(void)
+{
+	static const struct slice name = {"mail.example.com", 16};
+	static const struct addr listed = {4, {127, 0, 0, 2}};
+	const struct lookup_subject subject = {.client = {4, {192, 0, 2, 7}}};
+	struct lookup *lookup = lookup_new(&subject, NULL);
+	const struct lookup_value word = {.state = LOOKUP_KNOWN, .word = 1};
+	const struct lookup_value names = {
+	    .state = LOOKUP_KNOWN, .name_count = 1, .names = &name};
+	const struct lookup_value failed = {.state = LOOKUP_TEMPERROR};
+	const struct lookup_value answers = {
+	    .state = LOOKUP_KNOWN, .addr_count = 1, .addrs = &listed};
+
+	if (lookup == NULL)
+		abort();
+	lookup_give(lookup, LOOKUP_HELO_DNS, &word);
+	lookup_give(lookup, LOOKUP_CLIENT_PTR, &names);
+	lookup_give(lookup, LOOKUP_HELO_SPF, &failed);
+	lookup_give_zone(
+	    lookup, LOOKUP_CLIENT_DNSBL, SLICE("bl.example.net"), &answers);
+	for (unsigned i = 0; i < LOOKUP_FACT_COUNT; i++)
+		lookup_get(lookup, (enum lookup_fact)i);
+	lookup_get_zone(lookup, LOOKUP_CLIENT_DNSBL, SLICE("bl.example.net"));
+	return lookup;
+}
+
 static inline void
 fixture_helo(struct record *record, struct slice received, bool monitored)
 {
@@ -87,6 +115,26 @@ fixture_helo(struct record *record, struct slice received, bool monitored)
 	record_helo_reply(record, SLICE("250-mx.example.net"), "server");
 }
 
+/* One that DNS was asked about, and that is refused later. */
+static inline void
+fixture_refused_later(struct record *record)
+{
+	static struct policy_verdict verdict;
+	struct lookup *lookup = fixture_lookup();
+
+	fixture_verdict(&verdict, false);
+	verdict.action = verdict.would = POLICY_REJECT;
+	verdict.at = POLICY_AT_RCPT;
+	record_helo(record, &(struct record_helo){.verb = POLICY_VERB_HELO,
+				.received = SLICE("a.example"),
+				.forwarded = SLICE("[192.0.2.7]"),
+				.verdict = &verdict,
+				.lookup = lookup,
+				.dns_us = 4711});
+	record_helo_reply(record, SLICE("250 mx.example.net"), "server");
+	lookup_free(&lookup);
+}
+
 /* One whole transaction. */
 static inline void
 fixture_mail(struct record *record, struct slice from, struct slice to)
@@ -101,6 +149,21 @@ fixture_mail(struct record *record, struct slice from, struct slice to)
 	    "server", true);
 }
 
+/* One of which rules spoke. */
+static inline void
+fixture_judged_mail(struct record *record, bool monitored)
+{
+	static struct policy_verdict verdict;
+
+	fixture_verdict(&verdict, monitored);
+	record_envelope_verdict(record, &verdict);
+	record_mail(record, SLICE("d@example.com"), -1);
+	record_envelope_verdict(record, &verdict);
+	record_rcpt(record, SLICE("e@example.com"));
+	record_rcpt_reply(record, SLICE("550 5.7.1 no"), "gate");
+	record_transaction_end(record);
+}
+
 /* Every call there is. */
 static inline void
 fixture_fill(struct record *record)
@@ -109,12 +172,15 @@ fixture_fill(struct record *record)
 	struct endpoint local = fixture_endpoint("192.0.2.7:50001");
 
 	fixture_verdict(&verdict, true);
-	record_connect_verdict(record, &verdict);
+	struct lookup *lookup = fixture_lookup();
+	record_connect_verdict(record, &verdict, lookup, 1234);
+	lookup_free(&lookup);
 	record_connected(record, &local, 1000100);
 	record_greeting(record, SLICE("220 mx ESMTP"), "server", 1000300);
 	record_clock(record, 1001000);
 	fixture_helo(record, SLICE("EXCH_01"), false);
 	fixture_helo(record, SLICE("EXCH_01"), true);
+	fixture_refused_later(record);
 	record_capability(record, SLICE("OLD"), false);
 	record_capabilities_clear(record);
 	record_capability(record, SLICE("PIPELINING"), false);
@@ -125,6 +191,8 @@ fixture_fill(struct record *record)
 	record_auth(record, SLICE("GSSAPI"), slice_of(NULL, 0));
 	record_clock(record, 1002000);
 	fixture_mail(record, SLICE("a@example.com"), SLICE("b@example.net"));
+	fixture_judged_mail(record, false);
+	fixture_judged_mail(record, true);
 	record_mail(record, SLICE(""), -1);
 	record_rcpt(record, SLICE("c@example.net"));
 	record_clock(record, 1004000);

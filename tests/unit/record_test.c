@@ -80,7 +80,7 @@ write_log(void)
 	to_log();
 	static struct policy_verdict verdict;
 	fixture_verdict(&verdict, false);
-	record_connect_verdict(record, &verdict);
+	record_connect_verdict(record, &verdict, NULL, 0);
 	to_log();
 	assert_true(record_write_start(record, 1, &out));
 	assert_true(record_write_daemon(SLICE("gate1"), 1, "warning", "monitor",

@@ -196,14 +196,15 @@ writer(struct ring *ring, unsigned first, unsigned count)
 	_exit(0);
 }
 
-/* Waits for a line as the logger does; false: none came in 20 seconds. */
+/* Waits for a line behind `seen` as the logger does; false: none came in 20
+ * seconds. */
 static bool
-wait_for_line(struct ring *ring)
+wait_for_line(struct ring *ring, uint64_t seen)
 {
 	struct pollfd ask = {.fd = ring_fd(ring), .events = POLLIN};
 	bool woken = true;
 
-	if (ring_sleep(ring, ring_tail(ring)))
+	if (ring_sleep(ring, seen))
 		woken = poll(&ask, 1, 20000) == 1;
 	ring_awake(ring, ask.revents != 0);
 	return woken;
@@ -224,7 +225,7 @@ hammer(void **state)
 	while (next < count) {
 		uint64_t from = ring_head(ring), to = ring_tail(ring);
 		if (from == to) {
-			if (!wait_for_line(ring))
+			if (!wait_for_line(ring, to))
 				fail_msg("a wake-up was lost at %u", next);
 			continue;
 		}

@@ -37,7 +37,7 @@ feed(struct slice in, size_t cut, struct outcome *out)
 	struct buf to;
 	size_t given = 0;
 
-	smtp_body_start(&body);
+	smtp_body_start(&body, 0);
 	body.in_header = false;
 	buf_init(&to, sizeof(out->text));
 	*out = (struct outcome){0};
@@ -244,11 +244,11 @@ pieces(void **unused)
 		size_t len = (size_t)rand() % sizeof(text);
 		for (size_t i = 0; i < len; i++)
 			text[i] = alphabet[rand() % 7];
-		smtp_body_start(&body);
+		smtp_body_start(&body, 0);
 		size_t whole =
 		    smtp_body_piece(&body, slice_of(text, len), true, once);
 		for (size_t cut = 0; cut <= len; cut++) {
-			smtp_body_start(&body);
+			smtp_body_start(&body, 0);
 			size_t first = smtp_body_piece(
 			    &body, slice_of(text, cut), false, twice);
 			first += smtp_body_piece(&body,

@@ -48,6 +48,7 @@ struct spf_case {
 #define V4  "192.0.2.1"
 #define V6  "2001:db8::1"
 #define L63 "a23456789012345678901234567890123456789012345678901234567890123"
+#define L59 "a2345678901234567890123456789012345678901234567890123456789"
 
 static const struct spf_case record_cases[] = {
     /* 4.5: which record */
@@ -162,6 +163,8 @@ static const struct spf_case mechanism_cases[] = {
     {"v=spf1 a:a.example///64 -all", V4, "permerror", NULL},
     {"v=spf1 a:a.example/64//64 -all", V4, "permerror", NULL},
     {"v=spf1 a:a.example//64/24 -all", V4, "permerror", NULL},
+    {"v=spf1 a//64//64 -all", V4, "permerror", NULL},
+    {"v=spf1 a/ -all", V4, "permerror", NULL},
     {"v=spf1 a:a.example/024 -all", V4, "permerror", NULL},
     {"v=spf1 a: -all", V4, "permerror", NULL},
     {"v=spf1 a:/24 -all", V4, "permerror", NULL},
@@ -298,6 +301,10 @@ static const struct spf_case macro_cases[] = {
     {"v=spf1 exists:cut." L63 "." L63 "." L63 "." L63 ".xx -all", V4, "pass",
 	L63 "." L63 "." L63 ".xx A 127.0.0.2\n"
 	    "cut." L63 "." L63 "." L63 "." L63 ".xx A -"},
+    {"v=spf1 exists:b." L63 "." L63 "." L63 "." L59 " -all", V4, "pass",
+	"b." L63 "." L63 "." L63 "." L59 " A 127.0.0.2"},
+    {"v=spf1 exists:bb." L63 "." L63 "." L63 "." L59 " -all", V4, "pass",
+	L63 "." L63 "." L63 "." L59 " A 127.0.0.2"},
     /* %{p} */
     {"v=spf1 exists:%{p}.x.example -all", V4, "pass",
 	"host.t.example.x.example A 127.0.0.2"},
@@ -313,6 +320,13 @@ static const struct spf_case macro_cases[] = {
     {"v=spf1 exists:%{p2}.x.example -all", "192.0.2.9", "pass",
 	"9.2.0.192.in-addr.arpa PTR a.b.o.example\n"
 	"a.b.o.example A 192.0.2.9\no.example.x.example A 127.0.0.2"},
+    {"v=spf1 include:%{p1}.org -all", V4, "pass",
+	"example.org TXT v=spf1 ip4:192.0.2.1"},
+    {"v=spf1 ptr:%{p2} -all", V4, "pass", NULL},
+    {"v=spf1 redirect=%{p1}.org", V4, "softfail",
+	"example.org TXT v=spf1 ~all"},
+    {"v=spf1 a:x.example redirect=%{p1}.org", V4, "softfail",
+	"example.org TXT v=spf1 ~all"},
     /* The implicit domain is the included one's. */
     {"v=spf1 include:i.example -all", V4, "pass",
 	"i.example TXT v=spf1 exists:%{d}.%{o}.x.example\n"

@@ -5,6 +5,7 @@ SPDX-License-Identifier: MIT
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -66,6 +67,23 @@ class Gate:
         wait_for("the gate", lambda: "ready" in self.said()[before:]
                  or self.process.poll() is not None)
         assert self.process.poll() is None, self.said()
+
+    def change(self, old, new, path=None):
+        """Puts one text in the place of another, in the configuration."""
+        path = path or self.config
+        text = path.read_text()
+        assert text.count(old) == 1, (old, text)
+        path.write_text(text.replace(old, new))
+
+    def reload(self, works=True):
+        """SIGHUP; what the gate says of it, until no connection goes to the
+        workers that were."""
+        before = len(self.said())
+        self.process.send_signal(signal.SIGHUP)
+        word = "accepts no more" if works else "the reload failed"
+        wait_for(f"the word '{word}'",
+                 lambda: re.search(word + ".*\n", self.said()[before:]))
+        return self.said()[before:]
 
     def said(self):
         return self.errors.read_text()
