@@ -85,8 +85,8 @@ test_whole_record(void **state)
 	assert_text(session.connect.verdict.would, "repair");
 	assert_text(session.connect.verdict.would_rule, "mend");
 	assert_text(session.connect.verdict.rule, NULL);
-	assert_int_equal(session.helo_listed, 2);
-	assert_int_equal(session.helo_count, 2);
+	assert_int_equal(session.helo_listed, 3);
+	assert_int_equal(session.helo_count, 3);
 	assert_text(session.helos[0].received, "EXCH_01");
 	assert_text(session.helos[0].forwarded, "[192.0.2.7]");
 	assert_text(session.helos[0].verdict.rule, "mend");
@@ -95,14 +95,20 @@ test_whole_record(void **state)
 	assert_int_equal(session.auth_listed, 2);
 	assert_text(session.auths[0].user, "user@example.com");
 	assert_text(session.auths[1].user, NULL);
-	assert_int_equal(session.mail_listed, 2);
+	assert_int_equal(session.mail_listed, 4);
 	assert_text(session.mails[0].from, "a@example.com");
 	assert_int_equal(session.mails[0].declared_size, 2048);
-	assert_int_equal(session.mails[1].declared_size, -1);
-	assert_text(session.mails[1].from, "");
-	assert_int_equal(session.mails[1].rcpt.count, 1);
+	assert_int_equal(session.mails[3].declared_size, -1);
+	assert_text(session.mails[1].verdict.rule, "mend");
 	assert_text(
-	    session.rcpts[session.mails[1].rcpt.first].to, "c@example.net");
+	    session.rcpts[session.mails[1].rcpt.first].verdict.rule, "mend");
+	assert_true(session.helos[2].dns.count + session.helos[1].dns.count +
+			session.helos[0].dns.count >
+		    0);
+	assert_text(session.mails[3].from, "");
+	assert_int_equal(session.mails[3].rcpt.count, 1);
+	assert_text(
+	    session.rcpts[session.mails[3].rcpt.first].to, "c@example.net");
 	assert_int_equal(log_reader_next(reader, &session), LOG_END);
 	record_free(&record);
 }
