@@ -127,7 +127,7 @@ read_events(const struct reader *reader, const struct yaml_node *node,
     struct config *config)
 {
 	static const char *const events[] = {
-	    "session", "start", "daemon", "verdict", "violation", "ban"};
+	    "session", "start", "daemon", "ban", "verdict", "violation"};
 	struct yaml_node *one;
 	unsigned count;
 	struct yaml_node *const *items =
@@ -138,7 +138,8 @@ read_events(const struct reader *reader, const struct yaml_node *node,
 		int at = reader_word(reader, items[i], "an event", events, 6);
 		config->log_start_events |= at == 1;
 		config->log_daemon_events |= at == 2;
-		if (at > 2)
+		config->log_ban_events |= at == 3;
+		if (at > 3)
 			reader_error(reader, "C013", items[i], NULL,
 			    "the event `%s` is not built in this version",
 			    events[at]);
@@ -316,6 +317,9 @@ read_root(struct config *config, const struct reader *reader,
 		read_timeouts(reader, node, &config->timeouts);
 	if ((node = yaml_get(root, "dns")) != NULL)
 		read_dns(reader, node, &config->dns);
+	if ((node = yaml_get(root, "never_ban")) != NULL)
+		config_read_prefixes(
+		    reader, node, &config->never_ban, &config->never_ban_count);
 	if ((node = yaml_get(root, "limits")) != NULL)
 		read_limits(reader, node, config);
 	if ((node = yaml_get(root, "listeners")) != NULL)
@@ -358,6 +362,7 @@ config_free(struct config **config_p)
 		free(config->sinks[i].path);
 	free(config->sinks);
 	free(config->dns.servers);
+	free(config->never_ban);
 	free(config->user);
 	free(config->node);
 	free(config);

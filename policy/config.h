@@ -108,9 +108,12 @@ struct config {
 	unsigned sink_count;
 	bool log_on_failure_continue; /* log.on_failure: continue */
 	bool log_start_events;        /* `start` in log.events */
+	bool log_ban_events;          /* `ban` */
 	bool log_daemon_events;       /* `daemon`, on unless events leaves it */
 	struct config_timeouts timeouts;
 	struct config_dns dns;
+	struct prefix *never_ban; /* whom no rule keeps away */
+	unsigned never_ban_count;
 	unsigned sessions_max; /* limits.sessions, over all workers */
 	char *node;            /* the host's name, or `node` */
 };

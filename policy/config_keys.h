@@ -135,6 +135,7 @@ KEY(CONFIG, "user",      MAY,   WORD,            "ehlogate",        "who the pro
 KEY(CONFIG, "log",       MUST,  MAP(LOG),        NULL,              "where records go")
 KEY(CONFIG, "timeouts",  MAY,   MAP(TIMEOUTS),   NULL,              "deadlines; they follow RFC 5321 4.5.3.2")
 KEY(CONFIG, "limits",    MAY,   MAP(LIMITS),     NULL,              "how much at once")
+KEY(CONFIG, "never_ban", MAY,   ADDRESSES,       NULL,              "clients that no `ban` keeps away: monitoring, backup servers")
 KEY(CONFIG, "control",   LATER, TEXT,            NULL,              "the control socket")
 KEY(CONFIG, "status",    LATER, TEXT,            NULL,              "metrics and the status page")
 KEY(CONFIG, "dns",       MAY,   MAP(DNS),        NULL,              "whom DNS is asked for what policies want to know")
@@ -163,7 +164,7 @@ KEY(TLS, "accept_downgrade", MAY,   BOOL,                "false", "needed beside
 KEY(TLS, "server",           LATER, TEXT,                NULL,    "the server's leg")
 
 KEY(LOG, "sinks",        MUST,  SINKS,                     NULL,                "1 to 8 of: stdout, {file: /ABSOLUTE/PATH}")
-KEY(LOG, "events",       MAY,   SOME_OF("session|start|daemon"), "[session, daemon]", "which lines; session is always there")
+KEY(LOG, "events",       MAY,   SOME_OF("session|start|daemon|ban"), "[session, daemon]", "which lines; session is always there")
 KEY(LOG, "on_failure",   MAY,   ONE_OF("refuse|continue"), "refuse",            "what becomes of new sessions while no sink can be written")
 KEY(LOG, "pseudonymise", LATER, TEXT,                      NULL,                "keyed hashes in place of addresses")
 

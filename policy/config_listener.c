@@ -14,8 +14,8 @@
 
 /* --- interception ---------------------------------------------------------------------- */
 
-static void
-read_prefixes(const struct reader *reader, const struct yaml_node *node,
+void
+config_read_prefixes(const struct reader *reader, const struct yaml_node *node,
     struct prefix **out, unsigned *out_count)
 {
 	struct yaml_node *one;
@@ -23,7 +23,7 @@ read_prefixes(const struct reader *reader, const struct yaml_node *node,
 	struct yaml_node *const *items =
 	    reader_scalars(reader, node, "a list of prefixes", &one, &count);
 
-	if (items == NULL || (count == 1 && yaml_is(items[0], "any")))
+	if (items == NULL)
 		return;
 	*out = policy_alloc(count, sizeof(struct prefix));
 	for (unsigned i = 0; i < count; i++) {
@@ -35,6 +35,20 @@ read_prefixes(const struct reader *reader, const struct yaml_node *node,
 			    "host bits clear",
 			    SLICE_FMT(slice_head(items[i]->text, 80)));
 	}
+}
+
+static void
+read_prefixes(const struct reader *reader, const struct yaml_node *node,
+    struct prefix **out, unsigned *out_count)
+{
+	struct yaml_node *one;
+	unsigned count;
+	struct yaml_node *const *items =
+	    reader_scalars(reader, node, "a list of prefixes", &one, &count);
+
+	if (items == NULL || (count == 1 && yaml_is(items[0], "any")))
+		return;
+	config_read_prefixes(reader, node, out, out_count);
 }
 
 static void

@@ -13,6 +13,7 @@
 #define AUDIT_EVENTS(EVENT)                                          \
 	EVENT(START, "start", "a session begins")                    \
 	EVENT(SESSION, "session", "a session has ended: its record") \
+	EVENT(BAN, "ban", "a rule has a client kept away")           \
 	EVENT(DAEMON, "daemon", "the program says something about itself")
 
 enum audit_event {
@@ -31,7 +32,7 @@ enum audit_event {
 	TYPE(TIME, "\"type\": \"string\", \"pattern\": "                       \
 		   "\"^[0-9]{4}-[0-9]{2}-[0-9]{2}T"                            \
 		   "[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{6}[+-][0-9]{4}$\"")     \
-	TYPE(EVENT, "\"enum\": [\"start\", \"session\", \"daemon\"]")          \
+	TYPE(EVENT, "\"enum\": [\"start\", \"session\", \"ban\", \"daemon\"]") \
 	TYPE(REF,                                                              \
 	    "\"type\": \"string\", \"pattern\": \"^[0-9A-HJKMNP-TV-Z]{16}$\"") \
 	TYPE(TEXT, "\"type\": \"string\"")                                     \
@@ -76,8 +77,11 @@ enum audit_type {
 /* Which events have a field. */
 #define AUDIT_ALL                                              \
 	(1u << AUDIT_EVENT_START | 1u << AUDIT_EVENT_SESSION | \
-	    1u << AUDIT_EVENT_DAEMON)
-#define AUDIT_CONN    (1u << AUDIT_EVENT_START | 1u << AUDIT_EVENT_SESSION)
+	    1u << AUDIT_EVENT_BAN | 1u << AUDIT_EVENT_DAEMON)
+#define AUDIT_CONN                                             \
+	(1u << AUDIT_EVENT_START | 1u << AUDIT_EVENT_SESSION | \
+	    1u << AUDIT_EVENT_BAN)
+#define AUDIT_BANNED  (1u << AUDIT_EVENT_BAN)
 #define AUDIT_RECORD  (1u << AUDIT_EVENT_SESSION)
 #define AUDIT_PROGRAM (1u << AUDIT_EVENT_DAEMON)
 
@@ -108,6 +112,10 @@ enum audit_type {
 	FIELD(CONN, "policy_version", TEXT, 1,                                 \
 	    "which policy judged: of the SHA-256 of its files, 16 digits")     \
 	FIELD(CONN, "program_version", TEXT, 1, "of ehlogate")                 \
+	FIELD(BANNED, "seconds", NUMBER, 1, "for how long")                    \
+	FIELD(BANNED, "rule", TEXT, 1, "the rule that said so")                \
+	FIELD(BANNED, "rule_file", TEXT, 1, "its file")                        \
+	FIELD(BANNED, "rule_line", NUMBER, 1, "its line")                      \
 	FIELD(PROGRAM, "level", LEVEL, 1, "how grave it is")                   \
 	FIELD(PROGRAM, "role", TEXT, 1, "which process speaks")                \
 	FIELD(PROGRAM, "message", TEXT, 1, "what it says")                     \

@@ -159,6 +159,10 @@ bool record_write(const struct record *record, const struct record_end *end,
 /* Writes the `start` line. */
 bool record_write_start(
     const struct record *record, uint64_t seq, struct buf *out);
+/* Writes a `ban` line: the rule has the client kept away. */
+bool record_write_ban(const struct record *record,
+    const struct policy_rule_id *rule, uint32_t seconds, uint64_t wall_us,
+    uint64_t seq, struct buf *out);
 /* Writes a `daemon` line (the program about itself). */
 bool record_write_daemon(struct slice node, uint64_t wall_us, const char *level,
     const char *role, const char *text, uint64_t seq, struct buf *out);

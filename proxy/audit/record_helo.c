@@ -10,8 +10,8 @@
 
 /* --- verdicts ------------------------------------------------------------- */
 
-static void
-put_rule(
+void
+record_put_rule(
     struct json *json, const char *prefix, const struct policy_rule_id *rule)
 {
 	char key[32];
@@ -33,9 +33,9 @@ put_verdict(struct json *json, const struct policy_verdict *verdict)
 	json_str(json, "verdict", policy_action_name(verdict->action));
 	if (verdict->would != verdict->action) {
 		json_str(json, "would", policy_action_name(verdict->would));
-		put_rule(json, "would_rule", &verdict->would_rule);
+		record_put_rule(json, "would_rule", &verdict->would_rule);
 	}
-	put_rule(json, "rule", &verdict->rule);
+	record_put_rule(json, "rule", &verdict->rule);
 	if (verdict->continued_count == 0)
 		return;
 	json_array_open(json, "continued");

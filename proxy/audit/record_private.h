@@ -120,6 +120,9 @@ void record_put_text(
     struct json *json, const char *key, const struct record_text *text);
 void record_put_str(struct json *json, const char *key, const char *str);
 /* A list that is kept as text, whole. */
+/* `prefix`, `prefix`_file and `prefix`_line; null where there is no rule. */
+void record_put_rule(
+    struct json *json, const char *prefix, const struct policy_rule_id *rule);
 void record_put_list(
     struct json *json, const char *key, const struct buf *list);
 

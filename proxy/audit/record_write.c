@@ -315,6 +315,20 @@ record_write_start(const struct record *record, uint64_t seq, struct buf *out)
 }
 
 bool
+record_write_ban(const struct record *record, const struct policy_rule_id *rule,
+    uint32_t seconds, uint64_t wall_us, uint64_t seq, struct buf *out)
+{
+	struct json json;
+	size_t mark = buf_len(out);
+
+	json_init(&json, out);
+	put_envelope(&json, &record->start, "ban", wall_us, seq);
+	json_u64(&json, "seconds", seconds);
+	record_put_rule(&json, "rule", rule);
+	return end_line(&json, out, mark);
+}
+
+bool
 record_write_daemon(struct slice node, uint64_t wall_us, const char *level,
     const char *role, const char *text, uint64_t seq, struct buf *out)
 {

@@ -44,6 +44,7 @@ leave_monitor(struct monitor *monitor, const struct generation *own,
 	log_set_role(role);
 	kernel_forget(&monitor->kernel);
 	close(monitor->signal_fd);
+	close(monitor->bans[0]);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	for (unsigned i = 0; i < SHARED_WORKERS_MAX; i++)
@@ -196,6 +197,7 @@ run_worker(struct monitor *monitor, unsigned slot, int control_fd)
 	    .shared = monitor->start.shared,
 	    .slot = slot,
 	    .lane = monitor->spawned,
+	    .ban_fd = monitor->bans[1],
 	    .control_fd = control_fd,
 	    .accepting_fd = monitor->newest->accepting_fd};
 

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "net/nft.h"
+#include "net/nft_rules.h"
 #include "net/route.h"
 
 #include <stdlib.h>
@@ -25,6 +26,7 @@ struct kernel {
 	struct nft_ruleset ruleset;
 	enum nft_keeping keeping;
 	bool routed[2]; /* IPv4, IPv6: the policy route is ours */
+	bool is_new;    /* the table, and so its sets are empty */
 };
 
 bool
@@ -204,8 +206,11 @@ change_table(struct kernel *from, struct kernel *to)
 	char why[WHY];
 
 	to->keeping = from->keeping;
-	if (is_same_table(&from->ruleset, &to->ruleset) ||
-	    nft_change(from->handle, &to->ruleset, &to->keeping, why))
+	to->is_new = from->is_new;
+	if (is_same_table(&from->ruleset, &to->ruleset))
+		return true;
+	to->is_new = true;
+	if (nft_change(from->handle, &to->ruleset, &to->keeping, why))
 		return true;
 	log_error("the nftables table cannot be changed: %s", why);
 	return false;
@@ -289,6 +294,7 @@ mend_table(struct kernel *kernel, const char *who)
 	    who);
 	if (!nft_reinstall(kernel->handle, &kernel->ruleset, why))
 		log_error("the table cannot be put back: %s", why);
+	kernel->is_new = true;
 }
 
 static void
@@ -310,6 +316,28 @@ kernel_mend(struct kernel *kernel)
 		return;
 	mend_table(kernel, who);
 	mend_route(kernel);
+}
+
+void
+kernel_ban(
+    struct kernel *kernel, const struct addr *client, uint64_t milliseconds)
+{
+	char why[WHY];
+
+	if (nft_has_sets(&kernel->ruleset) &&
+	    !nft_ban(kernel->handle, client, milliseconds, why))
+		log_error("a ban is kept by the workers alone: %s while adding "
+			  "it to the kernel's set",
+		    why);
+}
+
+bool
+kernel_lost_bans(struct kernel *kernel)
+{
+	bool lost = kernel->is_new;
+
+	kernel->is_new = false;
+	return lost;
 }
 
 const char *

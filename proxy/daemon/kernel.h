@@ -47,6 +47,13 @@ int kernel_watch_fd(const struct kernel *kernel);
 /* After a change: puts the table back where it is gone or differs, and says
  * so. */
 void kernel_mend(struct kernel *kernel);
+/* Keeps a client away, in the kernel; where nothing is intercepted the workers
+ * alone do.  Says why it cannot. */
+void kernel_ban(
+    struct kernel *kernel, const struct addr *client, uint64_t milliseconds);
+/* Whether the table was made anew since this was asked last: the bans are to
+ * be put into it again. */
+bool kernel_lost_bans(struct kernel *kernel);
 /* One line for people: what happens to connections when the gate is gone. */
 const char *kernel_promise(const struct kernel *kernel);
 

@@ -23,8 +23,11 @@
 #include <unistd.h>
 
 enum {
-	/* Signals, the kernel, and generations that come to a stop. */
-	WATCHED_MAX = 2 + SHARED_WORKERS_MAX
+	/* Signals, the kernel, bans, and generations that come to a stop. */
+	WATCHED_MAX = 3 + SHARED_WORKERS_MAX,
+	/* Bans in one turn, and how often the log tells of one. */
+	BAN_BATCH = 64,
+	BAN_SAY_MS = 1000
 };
 
 uint64_t
@@ -69,6 +72,8 @@ stop(struct monitor *monitor)
 	log_set_hook(NULL, NULL);
 	children_stop_logger(monitor);
 	close(monitor->signal_fd);
+	close(monitor->bans[0]);
+	close(monitor->bans[1]);
 	while (monitor->newest != NULL) {
 		struct generation *one = monitor->newest;
 		monitor->newest = one->before;
@@ -125,6 +130,78 @@ open_signals(void)
 	return signalfd(-1, &mask, SFD_NONBLOCK | SFD_CLOEXEC);
 }
 
+/* --- bans ---------------------------------------------------------------------------- */
+
+static bool
+is_never_banned(const struct monitor *monitor, const struct addr *client)
+{
+	const struct config *config = monitor->setup.config;
+
+	for (unsigned i = 0; i < config->never_ban_count; i++)
+		if (prefix_contains(&config->never_ban[i], client))
+			return true;
+	return false;
+}
+
+static void
+say_ban(
+    struct monitor *monitor, const struct ban_request *request, uint64_t now_ms)
+{
+	char text[ADDR_TEXT];
+
+	if (now_ms - monitor->ban_said_ms < BAN_SAY_MS) {
+		monitor->ban_unsaid++;
+		return;
+	}
+	addr_format(&request->client, text);
+	if (monitor->ban_unsaid > 0)
+		log_notice("%s%s is kept away for %u s; and so are, since the "
+			   "last such line: %u",
+		    text, request->client.family == 6 ? " (its /64)" : "",
+		    request->seconds, monitor->ban_unsaid);
+	else
+		log_notice("%s%s is kept away for %u s", text,
+		    request->client.family == 6 ? " (its /64)" : "",
+		    request->seconds);
+	monitor->ban_said_ms = now_ms;
+	monitor->ban_unsaid = 0;
+}
+
+/* What workers ask is checked, then done. */
+static void
+take_bans(struct monitor *monitor)
+{
+	struct ban_request request;
+	uint64_t now_ms = monitor_now_ms(CLOCK_MONOTONIC);
+
+	for (unsigned i = 0;
+	     i < BAN_BATCH && bans_take(monitor->bans[0], &request); i++) {
+		if (is_never_banned(monitor, &request.client))
+			continue;
+		bans_add(&monitor->start.shared->bans, &request.client,
+		    now_ms + request.seconds * UINT64_C(1000));
+		if (monitor->kernel != NULL)
+			kernel_ban(monitor->kernel, &request.client,
+			    request.seconds * UINT64_C(1000));
+		say_ban(monitor, &request, now_ms);
+	}
+}
+
+static void
+put_ban(void *arg, const struct addr *key, uint64_t left_ms)
+{
+	kernel_ban(arg, key, left_ms);
+}
+
+/* A table that was made anew knows nobody. */
+static void
+restore_bans(struct monitor *monitor)
+{
+	if (monitor->kernel != NULL && kernel_lost_bans(monitor->kernel))
+		bans_each(&monitor->start.shared->bans,
+		    monitor_now_ms(CLOCK_MONOTONIC), put_ban, monitor->kernel);
+}
+
 static void
 on_log_line(enum log_level level, const char *text, void *arg)
 {
@@ -155,6 +232,8 @@ watched(const struct monitor *monitor, struct pollfd *fds)
 	    .fd =
 		monitor->kernel == NULL ? -1 : kernel_watch_fd(monitor->kernel),
 	    .events = POLLIN};
+	fds[count++] =
+	    (struct pollfd){.fd = monitor->bans[0], .events = POLLIN};
 	for (const struct generation *one = monitor->newest->before;
 	     one != NULL && count < WATCHED_MAX; one = one->before)
 		if (!one->has_stopped)
@@ -182,6 +261,9 @@ serve(struct monitor *monitor)
 			on_signal(monitor);
 		if (fds[1].revents != 0 && monitor->kernel != NULL)
 			kernel_mend(monitor->kernel);
+		if ((fds[2].revents & POLLIN) != 0)
+			take_bans(monitor);
+		restore_bans(monitor);
 		children_settle(monitor);
 	}
 }
@@ -200,6 +282,7 @@ set_up(struct monitor *monitor, struct config *config)
 	monitor->newest = generation_new(NULL);
 	if (monitor->newest == NULL ||
 	    pipe2(monitor->log_stop, O_CLOEXEC) == -1 ||
+	    !bans_open_channel(monitor->bans) ||
 	    (monitor->signal_fd = open_signals()) == -1) {
 		log_error("cannot start: %s", strerror(errno));
 		return false;
@@ -217,8 +300,10 @@ set_up(struct monitor *monitor, struct config *config)
 int
 daemon_run(const char *path, struct config *config)
 {
-	struct monitor monitor = {
-	    .path = path, .log_stop = {-1, -1}, .signal_fd = -1};
+	struct monitor monitor = {.path = path,
+	    .log_stop = {-1, -1},
+	    .signal_fd = -1,
+	    .bans = {-1, -1}};
 
 	children_init(&monitor);
 	log_set_role("monitor");

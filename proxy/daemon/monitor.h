@@ -36,6 +36,9 @@ struct monitor {
 	unsigned logged_count;
 	int log_stop[2]; /* the logger ends when every copy of [1] is closed */
 	int signal_fd;
+	int bans[2];          /* bans_open_channel */
+	uint64_t ban_said_ms; /* when a line of the log told of one */
+	unsigned ban_unsaid;  /* those since, of which none tells */
 	unsigned spawned;
 	uint64_t seq;
 	bool draining, forced;

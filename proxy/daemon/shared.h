@@ -9,6 +9,7 @@
 #define DAEMON_SHARED_H
 
 #include "audit/logger.h"
+#include "daemon/bans.h"
 #include "relay/own.h"
 
 enum {
@@ -22,6 +23,7 @@ struct shared {
 	_Atomic unsigned slots; /* of those below no more were ever in use */
 	_Atomic unsigned sessions[SHARED_WORKERS_MAX];
 	struct own_table own[SHARED_WORKERS_MAX];
+	struct ban_table bans; /* written by the monitor */
 };
 
 /* NULL: no memory. */

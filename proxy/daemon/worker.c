@@ -11,6 +11,7 @@
 #include "relay/session.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -25,6 +26,8 @@ enum {
 	/* Without a descriptor or memory to spare, nothing is accepted for
 	 * this long; what waits stays in the backlog. */
 	BACK_OFF_MS = 100,
+	/* Between two lines of the log on banned clients. */
+	BAN_SAY_MS = 60000,
 	/* Questions on the wire: far below what a socket's ids are good for,
 	 * far above what clients cause that do not mean to. */
 	DNS_IN_FLIGHT_MAX = 1000,
@@ -51,6 +54,7 @@ struct state {
 	struct loop_timer *back_off;
 	bool closing; /* no more connections are accepted */
 	bool said_full;
+	uint64_t said_banned_ms; /* when the log told of a banned client */
 };
 
 /* --- accepting ------------------------------------------------------------------------ */
@@ -136,6 +140,31 @@ publish_count(struct state *state)
 	    state->roster.open, memory_order_relaxed);
 }
 
+/* Its connections of before the kernel knew it, and those that no ruleset
+ * sees (explicit listeners).  No session, no record: a client that is kept
+ * away must not fill the log. */
+static bool
+turn_away(struct state *state, int fd, const struct endpoint *client)
+{
+	struct ban_table *bans = &state->worker->shared->bans;
+	uint64_t now_ms = loop_mono_us() / 1000;
+	char text[ADDR_TEXT];
+
+	if (!bans_has(bans, &client->addr, now_ms))
+		return false;
+	net_reset(fd);
+	uint64_t refused = atomic_fetch_add(&bans->refused, 1) + 1;
+	if (state->said_banned_ms == 0 ||
+	    now_ms - state->said_banned_ms >= BAN_SAY_MS) {
+		state->said_banned_ms = now_ms;
+		addr_format(&client->addr, text);
+		log_notice("%s is banned: its connection is reset; with it "
+			   "%" PRIu64 " connections of banned clients",
+		    text, refused);
+	}
+	return true;
+}
+
 static bool
 accept_one(struct acceptor *acceptor)
 {
@@ -151,6 +180,8 @@ accept_one(struct acceptor *acceptor)
 		return errno == ECONNABORTED || errno == EINTR;
 	}
 	state->said_full = false;
+	if (turn_away(state, fd, &client))
+		return true;
 	enum session_admit answer = find_server(acceptor, fd, &client, &server);
 	if (answer == SESSION_ADMIT)
 		answer = admit(state);
@@ -319,6 +350,15 @@ on_log_line(enum log_level level, const char *text, void *arg)
 }
 
 static void
+ban(void *arg, const struct addr *client, uint32_t seconds)
+{
+	const struct state *state = arg;
+
+	if (!bans_ask(state->worker->ban_fd, client, seconds))
+		log_error("a ban is lost: the monitor has too many to do");
+}
+
+static void
 ignore_signals(void)
 {
 	static const int signals[] = {
@@ -344,6 +384,9 @@ set_up(struct state *state)
 	    (struct session_timeouts){timeouts->greeting, timeouts->command,
 		timeouts->data_block, timeouts->data_end, timeouts->connect};
 	state->roster.start_events = worker->config->log_start_events;
+	state->roster.ban_events = worker->config->log_ban_events;
+	state->roster.ban = ban;
+	state->roster.ban_ctx = state;
 	state->roster.lane = worker->lane;
 	state->roster.own = &worker->shared->own[worker->slot];
 	state->control =

@@ -25,6 +25,7 @@ struct worker {
 	struct shared *shared;
 	unsigned slot;
 	unsigned lane;  /* unique among workers and their respawns */
+	int ban_fd;     /* bans_ask */
 	int control_fd; /* orders; end of file: the monitor is gone */
 	/* Closed when no more connections are accepted: the other end is at
 	 * its end when the last worker of a generation has closed it. */

@@ -16,6 +16,7 @@
 #include <libnftnl/chain.h>
 #include <libnftnl/common.h>
 #include <libnftnl/rule.h>
+#include <libnftnl/set.h>
 #include <libnftnl/table.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
@@ -70,6 +71,11 @@ nft_print(const struct nft_ruleset *ruleset, struct buf *out)
 	struct printing printing = {out, ruleset, NFT_CHAIN_PREROUTING};
 
 	buf_append_str(out, "table inet " NFT_TABLE " {\n");
+	for (int i = 0; nft_has_sets(ruleset) && i < NFT_SETS; i++)
+		buf_printf(out,
+		    "\tset %s {\n\t\ttype %s\n\t\tsize %d\n\t\tflags "
+		    "timeout\n\t}\n",
+		    nft_sets[i].name, nft_sets[i].type, (int)NFT_SET_SIZE);
 	for (int i = 0; i < NFT_CHAINS; i++) {
 		const struct nft_chain *chain = &nft_chains[i];
 		if (!nft_has_chain(ruleset, (enum nft_chain_id)i))
@@ -217,6 +223,51 @@ put_chain(struct batch *batch, const struct nft_chain *from)
 }
 
 static void
+put_set(struct batch *batch, const struct nft_set *from)
+{
+	struct nftnl_set *set = nftnl_set_alloc();
+	struct nlmsghdr *header =
+	    batch_message(batch, NFT_MSG_NEWSET, NLM_F_CREATE | NLM_F_ACK);
+
+	if (set == NULL)
+		log_fatal("no memory for a ruleset");
+	nftnl_set_set_str(set, NFTNL_SET_TABLE, NFT_TABLE);
+	nftnl_set_set_str(set, NFTNL_SET_NAME, from->name);
+	nftnl_set_set_u32(set, NFTNL_SET_FAMILY, NFPROTO_INET);
+	nftnl_set_set_u32(set, NFTNL_SET_ID, from->id);
+	nftnl_set_set_u32(set, NFTNL_SET_KEY_TYPE, from->type_number);
+	nftnl_set_set_u32(set, NFTNL_SET_KEY_LEN, from->key_len);
+	nftnl_set_set_u32(set, NFTNL_SET_FLAGS, NFT_SET_TIMEOUT);
+	nftnl_set_set_u32(set, NFTNL_SET_DESC_SIZE, NFT_SET_SIZE);
+	nftnl_set_nlmsg_build_payload(header, set);
+	nftnl_set_free(set);
+	mnl_nlmsg_batch_next(batch->batch);
+}
+
+static void
+put_element(struct batch *batch, const struct nft_set *into,
+    const struct addr *key, uint64_t milliseconds)
+{
+	struct nftnl_set *set = nftnl_set_alloc();
+	struct nftnl_set_elem *element = nftnl_set_elem_alloc();
+	struct nlmsghdr *header =
+	    batch_message(batch, NFT_MSG_NEWSETELEM, NLM_F_CREATE | NLM_F_ACK);
+
+	if (set == NULL || element == NULL)
+		log_fatal("no memory for a ruleset");
+	nftnl_set_set_str(set, NFTNL_SET_TABLE, NFT_TABLE);
+	nftnl_set_set_str(set, NFTNL_SET_NAME, into->name);
+	nftnl_set_set_u32(set, NFTNL_SET_FAMILY, NFPROTO_INET);
+	nftnl_set_elem_set(
+	    element, NFTNL_SET_ELEM_KEY, key->bytes, into->key_len);
+	nftnl_set_elem_set_u64(element, NFTNL_SET_ELEM_TIMEOUT, milliseconds);
+	nftnl_set_elem_add(set, element);
+	nftnl_set_elems_nlmsg_build_payload(header, set);
+	nftnl_set_free(set);
+	mnl_nlmsg_batch_next(batch->batch);
+}
+
+static void
 put_rule(enum nft_chain_id chain, struct nftnl_rule *rule, struct slice text,
     void *arg)
 {
@@ -283,6 +334,8 @@ install(struct mnl_socket *socket, const struct nft_ruleset *ruleset,
 	if (there == 0)
 		put_table(&batch, NFT_MSG_DELTABLE, NLM_F_ACK, NULL);
 	put_table(&batch, NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_ACK, &flags);
+	for (int i = 0; nft_has_sets(ruleset) && i < NFT_SETS; i++)
+		put_set(&batch, &nft_sets[i]);
 	for (int i = 0; i < NFT_CHAINS; i++)
 		if (nft_has_chain(ruleset, (enum nft_chain_id)i))
 			put_chain(&batch, &nft_chains[i]);
@@ -383,6 +436,23 @@ nft_change(struct nft_handle *handle, const struct nft_ruleset *ruleset,
 	handle->flags = flags;
 	*keeping = kept;
 	return true;
+}
+
+bool
+nft_ban(struct nft_handle *handle, const struct addr *client,
+    uint64_t milliseconds, char why[WHY])
+{
+	struct addr key = *client;
+	struct batch batch;
+
+	if (key.family == 6)
+		memset(key.bytes + 8, 0, 8);
+	batch_open(&batch);
+	put_element(&batch, &nft_sets[key.family == 6], &key, milliseconds);
+	int error = batch_commit(&batch, handle->socket);
+	if (error != 0 && error != EEXIST)
+		nft_explain(why, error);
+	return error == 0 || error == EEXIST;
 }
 
 void

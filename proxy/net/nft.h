@@ -8,6 +8,8 @@
  *   discovery of the server's leg breaks.
  * - tproxy fails open where nobody listens: a guard in the forward chain
  *   resets what would pass the gate by.
+ * - `reject with tcp reset` works in a prerouting chain of type filter, so a
+ *   banned client is told at once, and needs no route to be so.
  * - `nft flush ruleset` deletes a plain table, but not one that a process
  *   owns.
  *
@@ -82,6 +84,10 @@ bool nft_reinstall(struct nft_handle *handle, const struct nft_ruleset *ruleset,
  * one.  False: why, and the old one is there as it was. */
 bool nft_change(struct nft_handle *handle, const struct nft_ruleset *ruleset,
     enum nft_keeping *keeping, char why[256]);
+/* Resets new connections of a client for a time: an IPv4 address, or the /64
+ * of an IPv6 one.  Where it is there already it stays as it is.  False: why. */
+bool nft_ban(struct nft_handle *handle, const struct addr *client,
+    uint64_t milliseconds, char why[256]);
 void nft_close(struct nft_handle **handle);
 /* In a child after fork. */
 void nft_forget(struct nft_handle **handle);

@@ -37,6 +37,11 @@ const struct nft_chain nft_chains[NFT_CHAINS] = {
     {"redirect_out", "nat", "output", NF_INET_LOCAL_OUT, -100},
 };
 
+const struct nft_set nft_sets[NFT_SETS] = {
+    {"banned4", "ipv4_addr", 7, 4, 1},
+    {"banned6", "ipv6_addr", 8, 16, 2},
+};
+
 /* A rule that is being built. */
 struct build {
 	struct nftnl_rule *rule;
@@ -190,6 +195,31 @@ match_syn(struct build *build)
 	add_payload(build, NFT_PAYLOAD_TRANSPORT_HEADER, 13, 1);
 	add_bitwise(build, &mask, &none, 1);
 	add_compare(build, NFT_CMP_EQ, &syn, 1);
+}
+
+/* A client in the set: of IPv6 its /64. */
+static void
+match_banned(struct build *build)
+{
+	static const uint8_t mask[16] = {
+	    255, 255, 255, 255, 255, 255, 255, 255};
+	static const uint8_t none[16];
+	const struct nft_set *set = &nft_sets[build->v6];
+	struct nftnl_expr *expr;
+
+	buf_printf(&build->text, "%s @%s ",
+	    build->v6 ? "ip6 saddr & ffff:ffff:ffff:ffff::" : "ip saddr",
+	    set->name);
+	add_payload(build, NFT_PAYLOAD_NETWORK_HEADER, build->v6 ? 8 : 12,
+	    set->key_len);
+	if (build->v6)
+		add_bitwise(build, mask, none, set->key_len);
+	expr = add(build, "lookup");
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_LOOKUP_SREG, NFT_REG_1);
+	nftnl_expr_set_str(expr, NFTNL_EXPR_LOOKUP_SET, set->name);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_LOOKUP_SET_ID, set->id);
+	/* As the kernel tells it. */
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_LOOKUP_FLAGS, 0);
 }
 
 /* What is meant for this host itself is not ours to take. */
@@ -417,6 +447,23 @@ comment_for(
 	set_comment(build, comment);
 }
 
+/* New connections alone: what is open goes on, or was ended by the rule that
+ * said `ban`. */
+static void
+ban_rule(const struct target *target, const struct selection *selection)
+{
+	struct build build;
+
+	begin(&build, NFT_CHAIN_PREROUTING, selection->v6);
+	match_selection(&build, selection, false);
+	match_syn(&build);
+	match_banned(&build);
+	do_count(&build);
+	do_reset(&build);
+	comment_for(&build, "banned clients of listener", selection);
+	end(&build, NFT_CHAIN_PREROUTING, target);
+}
+
 static void
 tproxy_rule(const struct target *target, const struct selection *selection)
 {
@@ -542,7 +589,7 @@ nft_has_chain(const struct nft_ruleset *ruleset, enum nft_chain_id chain)
 	for (unsigned i = 0; i < ruleset->count; i++) {
 		const struct nft_listener *listener = &ruleset->listeners[i];
 		bool tproxy = listener->mode == NFT_TPROXY;
-		if ((chain == NFT_CHAIN_PREROUTING && tproxy) ||
+		if ((chain == NFT_CHAIN_PREROUTING && !listener->from_host) ||
 		    (chain == NFT_CHAIN_FORWARD && tproxy && ruleset->closed) ||
 		    (chain == NFT_CHAIN_REDIRECT_IN && !tproxy &&
 			!listener->from_host) ||
@@ -553,12 +600,31 @@ nft_has_chain(const struct nft_ruleset *ruleset, enum nft_chain_id chain)
 	return false;
 }
 
+bool
+nft_has_sets(const struct nft_ruleset *ruleset)
+{
+	return nft_has_chain(ruleset, NFT_CHAIN_PREROUTING);
+}
+
+static bool
+has_tproxy(const struct nft_ruleset *ruleset)
+{
+	for (unsigned i = 0; i < ruleset->count; i++)
+		if (ruleset->listeners[i].mode == NFT_TPROXY)
+			return true;
+	return false;
+}
+
 void
 nft_rules(const struct nft_ruleset *ruleset, nft_rule_fn *emit, void *arg)
 {
 	struct target target = {emit, arg, ruleset};
 
-	if (nft_has_chain(ruleset, NFT_CHAIN_PREROUTING))
+	for (unsigned i = 0; i < ruleset->count; i++)
+		if (!ruleset->listeners[i].from_host)
+			listener_rules(
+			    &target, &ruleset->listeners[i], ban_rule);
+	if (has_tproxy(ruleset))
 		divert_rules(&target);
 	for (unsigned i = 0; i < ruleset->count; i++) {
 		const struct nft_listener *listener = &ruleset->listeners[i];

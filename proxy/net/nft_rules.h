@@ -28,6 +28,24 @@ enum nft_chain_id {
 
 extern const struct nft_chain nft_chains[NFT_CHAINS];
 
+/* The sets of banned clients, IPv4 and IPv6: their elements are whoever is
+ * banned now, and no part of the description. */
+struct nft_set {
+	const char *name, *type;
+	uint32_t type_number; /* as nft knows it */
+	uint32_t key_len;
+	uint32_t id; /* within a transaction */
+};
+
+enum {
+	NFT_SETS = 2,
+	NFT_SET_SIZE = 65536
+};
+
+extern const struct nft_set nft_sets[NFT_SETS];
+/* Whether the ruleset has them: where connections come in from outside. */
+bool nft_has_sets(const struct nft_ruleset *ruleset);
+
 /* Called for each rule in order.  The rule is the callee's to free; `text` is
  * valid during the call. */
 typedef void nft_rule_fn(enum nft_chain_id chain, struct nftnl_rule *rule,

@@ -148,6 +148,15 @@ net_accept(int listener, struct endpoint *peer)
 	return fd;
 }
 
+void
+net_reset(int fd)
+{
+	struct linger now = {.l_onoff = 1, .l_linger = 0};
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	close(fd);
+}
+
 bool
 net_local(int fd, struct endpoint *out)
 {

@@ -21,6 +21,8 @@ int net_listen(const struct endpoint *bind, bool transparent);
 
 /* The next connection, non-blocking; -1 with errno (EAGAIN: none). */
 int net_accept(int listener, struct endpoint *peer);
+/* Closes by RST. */
+void net_reset(int fd);
 
 /* The local end of a socket; under tproxy, whom the client meant to reach. */
 bool net_local(int fd, struct endpoint *out);

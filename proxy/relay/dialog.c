@@ -99,6 +99,17 @@ dialog_write_start(const struct dialog *dialog, uint64_t seq, struct buf *out)
 	return record_write_start(dialog->record, seq, out);
 }
 
+bool
+dialog_write_ban(const struct dialog *dialog, const struct policy_rule_id *rule,
+    uint32_t seconds, uint64_t seq, struct buf *out)
+{
+	uint64_t wall_us =
+	    dialog->start.wall_us + dialog->now_us - dialog->start.mono_us;
+
+	return record_write_ban(
+	    dialog->record, rule, seconds, wall_us, seq, out);
+}
+
 /* --- step ------------------------------------------------------------------------- */
 
 static void

@@ -162,6 +162,10 @@ struct dialog_octets {
 /* The `start` line, right after dialog_new. */
 bool dialog_write_start(
     const struct dialog *dialog, uint64_t seq, struct buf *out);
+/* The `ban` line, on DIALOG_BAN. */
+bool dialog_write_ban(const struct dialog *dialog,
+    const struct policy_rule_id *rule, uint32_t seconds, uint64_t seq,
+    struct buf *out);
 bool dialog_write_record(struct dialog *dialog,
     const struct dialog_octets *octets, uint64_t mono_us, uint64_t seq,
     struct buf *out);

@@ -170,10 +170,15 @@ static void
 session_ban(struct session *session, const struct policy_rule_id *rule,
     uint32_t seconds)
 {
-	(void)rule;
-	if (session->roster->ban != NULL)
-		session->roster->ban(session->roster->ban_ctx,
-		    &session->client_end.addr, seconds);
+	struct roster *roster = session->roster;
+
+	if (roster->ban == NULL)
+		return;
+	roster->ban(roster->ban_ctx, &session->client_end.addr, seconds);
+	if (roster->ring != NULL && roster->ban_events &&
+	    dialog_write_ban(
+		session->dialog, rule, seconds, ++roster->seq, &roster->line))
+		roster_publish(roster);
 }
 
 /* Carries out one order.  False: nothing is left to do for now. */

@@ -35,7 +35,7 @@ struct roster {
 	struct pool *pool; /* of SESSION_BLOCK bytes */
 	struct ring *ring; /* finished records; NULL: none are kept */
 	struct session_timeouts timeouts;
-	bool start_events;
+	bool start_events, ban_events; /* such lines are written */
 	unsigned lane;  /* of the references: unique per worker and start */
 	unsigned count; /* references so far */
 	uint64_t seq;   /* lines so far */

@@ -132,8 +132,7 @@ def test_policy_with_errors(net, placed):
     policy.write_text(STRICT.replace("then:", "tehn:"))
     expect_failure(gate, net, place, [
         f"{policy}:5:5: error[P012]: unknown key `tehn` in rule "
-        f"`not-a-name`; did you mean `then`?",
-        f"{policy}:3:5: error[P022]: rule `not-a-name` has no `then`"])
+        f"`not-a-name`; did you mean `then`?"])
 
 
 def test_configuration_with_errors(net, placed):
@@ -305,7 +304,7 @@ def test_from_closed_to_open_and_back(net, folder, stub):
             assert f"on_failure: {now}" in gate.reload()
             table = net.run("gate", "nft", "list", "table", "inet",
                             "ehlogate").stdout
-            assert ("reject" in table) == (now == "closed")
+            assert ("guard of" in table) == (now == "closed")
             assert send(net).startswith("250")
         gate.process.send_signal(signal.SIGTERM)
         gate.process.wait(10)

@@ -83,6 +83,8 @@ write_log(void)
 	record_connect_verdict(record, &verdict, NULL, 0);
 	to_log();
 	assert_true(record_write_start(record, 1, &out));
+	assert_true(
+	    record_write_ban(record, &verdict.rule, 3600, 1000000, 3, &out));
 	assert_true(record_write_daemon(SLICE("gate1"), 1, "warning", "monitor",
 	    "a \"text\" with \\xff and a\ttab", 2, &out));
 	struct slice lines = buf_slice(&out);
