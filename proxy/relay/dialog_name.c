@@ -96,25 +96,24 @@ hides_starttls(
 	       verdict->starttls == POLICY_STARTTLS_HIDE;
 }
 
-/* The refusal goes with the name: another name that is taken ends it. */
+/* The refusal goes with the name: it is in force when the server has taken the
+ * name, and until it takes another one (dialog_note.c). */
 static void
 keep_deferred(struct dialog *dialog, const struct policy_verdict *verdict)
 {
-	if (!dialog_is_deferred(verdict)) {
-		free(dialog->deferred);
-		dialog->deferred = NULL;
+	free(dialog->coming);
+	dialog->coming = NULL;
+	if (!dialog_is_deferred(verdict))
 		return;
-	}
-	if (dialog->deferred == NULL)
-		dialog->deferred = malloc(sizeof(*dialog->deferred));
-	if (dialog->deferred == NULL) {
+	dialog->coming = malloc(sizeof(*dialog->coming));
+	if (dialog->coming == NULL) {
 		smtp_engine_end(&dialog->engine, "4.3.0", "out of memory", "R",
 		    "no_memory");
 		return;
 	}
-	dialog->deferred->at = verdict->at;
-	dialog->deferred->len = verdict->reply_len;
-	memcpy(dialog->deferred->reply, verdict->reply, verdict->reply_len);
+	dialog->coming->at = verdict->at;
+	dialog->coming->len = verdict->reply_len;
+	memcpy(dialog->coming->reply, verdict->reply, verdict->reply_len);
 }
 
 static void
@@ -138,7 +137,8 @@ answer_name(struct dialog *dialog, enum policy_verb verb, bool fallback,
 		record_capabilities_clear(dialog->record);
 		greeting_set_forwarded(greeting, name);
 		keep_deferred(dialog, verdict);
-		dialog_set_wants(dialog);
+		/* It counts already: the EHLO reply promises a SIZE. */
+		dialog_set_wants(dialog, greeting);
 	}
 	if (say == SMTP_SAY_SPLICE)
 		record_blind(dialog->record, "splice");
@@ -186,7 +186,7 @@ dialog_retry(struct dialog *dialog)
 	struct helo_repaired candidate;
 
 	dialog_add_name(&facts, greeting);
-	if (greeting->settled || dialog->deferred != NULL ||
+	if (greeting->settled || dialog->coming != NULL ||
 	    !policy_server_refusal_candidate(dialog_policy(dialog), &facts,
 		greeting->forwarded, greeting->retries, &candidate)) {
 		smtp_engine_answer(&dialog->engine, SMTP_SAY_RELAY, SLICE(""),
@@ -196,6 +196,7 @@ dialog_retry(struct dialog *dialog)
 	struct slice name = slice_of(candidate.name, candidate.len);
 	greeting->retries++;
 	greeting_set_forwarded(greeting, name);
+	dialog_set_wants(dialog, greeting);
 	smtp_engine_answer(&dialog->engine, SMTP_SAY_FORWARD, name,
 	    dialog->engine.hide_starttls);
 	record_helo_retry(dialog->record, name, candidate.steps);

@@ -5,6 +5,8 @@
  */
 #include "relay/dialog_private.h"
 
+#include <stdlib.h>
+
 /* The server's word ends a message; a refusal of the gate's leaves the server's
  * transaction as it is. */
 static void
@@ -42,7 +44,7 @@ on_reply(struct dialog *dialog, const struct smtp_noted *noted, const char *by)
 			record_auth_reply(record, noted->text, by);
 		if (noted->code < 300) {
 			dialog->auth = true;
-			dialog_set_wants(dialog);
+			dialog_set_wants(dialog, dialog->greeted);
 		}
 		break;
 	case SMTP_MAIL:
@@ -93,12 +95,18 @@ static void
 settle_name(struct dialog *dialog, bool taken)
 {
 	dialog->current->settled = taken;
-	if (!taken)
-		return;
-	if (dialog->greeted != NULL)
-		dialog->greeted->kept = false;
-	dialog->greeted = dialog->current;
-	dialog->greeted->kept = true;
+	if (taken) {
+		if (dialog->greeted != NULL)
+			dialog->greeted->kept = false;
+		dialog->greeted = dialog->current;
+		dialog->greeted->kept = true;
+		free(dialog->deferred);
+		dialog->deferred = dialog->coming;
+	} else {
+		free(dialog->coming);
+	}
+	dialog->coming = NULL;
+	dialog_set_wants(dialog, dialog->greeted);
 }
 
 static void

@@ -229,12 +229,9 @@ wanted_verbs(const struct dialog *dialog)
 }
 
 void
-dialog_set_wants(struct dialog *dialog)
+dialog_set_wants(struct dialog *dialog, const struct greeting *greeting)
 {
-	/* A name that is on its way to the server counts already: its EHLO
-	 * reply promises a SIZE. */
-	struct policy_facts facts = facts_under(dialog,
-	    dialog->current == NULL ? dialog->greeted : dialog->current);
+	struct policy_facts facts = facts_under(dialog, greeting);
 	struct smtp_engine *engine = &dialog->engine;
 
 	policy_limits(dialog_policy(dialog), &facts, &dialog->limits);
@@ -310,7 +307,7 @@ dialog_begin(struct dialog *dialog)
 		record_connect_verdict(dialog->record, &verdict, dialog->lookup,
 		    dialog->waited_us);
 	dialog_note_modifiers(dialog, &verdict);
-	dialog_set_wants(dialog);
+	dialog_set_wants(dialog, NULL);
 	obey_connect(dialog, &verdict);
 	return true;
 }
@@ -393,5 +390,6 @@ dialog_fini_policy(struct dialog *dialog)
 	lookup_free(&dialog->lookup);
 	dns_book_free(&dialog->book);
 	free(dialog->deferred);
+	free(dialog->coming);
 	free(dialog->mail_from);
 }

@@ -55,7 +55,8 @@ struct dialog {
 	uint64_t wake_us;
 
 	/* The envelope, as far as rules ask. */
-	struct deferred *deferred; /* NULL: nothing is */
+	struct deferred *deferred; /* of the name in force; NULL: nothing is */
+	struct deferred *coming;   /* of `current`, until the server took it */
 	char *mail_from;           /* NULL: MAIL was not asked about */
 	size_t mail_from_len;
 	int64_t mail_size;
@@ -85,8 +86,9 @@ bool dialog_ask_name(
 bool dialog_ask_command(struct dialog *dialog);
 /* The server refused the name that went on. */
 void dialog_retry(struct dialog *dialog);
-/* Which commands the policy wants to know of, and what it allows, now. */
-void dialog_set_wants(struct dialog *dialog);
+/* Which commands the policy wants to know of, and what it allows, while the
+ * session goes by that name (NULL: none was taken). */
+void dialog_set_wants(struct dialog *dialog, const struct greeting *greeting);
 void dialog_fini_policy(struct dialog *dialog);
 
 /* What those files share. */
