@@ -4,6 +4,7 @@ import pathlib
 import re
 import signal
 import threading
+import time
 
 import pytest
 
@@ -588,6 +589,84 @@ def test_nothing_is_lost(net, placed):
     assert len({r["session"] for r in records}) == clients.served
     wait_for("the end of the last", lambda: "generation 20 has ended"
              in gate.said())
+
+
+EPOCH = """\
+policy: 1
+helo:
+  - {{name: first-{0}, when: {{helo: {{glob: "a*.example"}}}}, then: {{rewrite: "a{0}.example.net", starttls: pass}}}}
+  - {{name: second-{0}, when: {{helo: {{glob: "b*.example"}}}}, then: {{reject: {{code: 550, status: 5.7.1, text: "epoch {0}"}}}}}}
+default: accept
+"""
+
+
+class Asker(Clients):
+    """Clients whose every session asks for two names, with a pause between,
+    and then sends a message."""
+
+    def come(self):
+        number = 0
+        while not self.over.is_set():
+            number += 1
+            try:
+                talk = Talk(self.net.connect("client", *self.place, 20))
+                talk.reply()
+                assert talk.say(f"EHLO a{number}.example").startswith("250")
+                self.over.wait(0.5)
+                refusal = talk.say(f"EHLO b{number}.example")
+                assert refusal.startswith("550 5.7.1 epoch "), refusal
+                assert talk.say(f"EHLO a{number}.example").startswith("250")
+                for command in ("MAIL FROM:<a@server.example>",
+                                "RCPT TO:<b@server.example>"):
+                    assert talk.say(command).startswith("250"), command
+                assert talk.say("DATA").startswith("354")
+                assert talk.say(b"x\r\n.\r\n").startswith("250")
+                assert talk.say("QUIT").startswith("221")
+                talk.close()
+                self.served += 1
+            except (OSError, EOFError, AssertionError) as trouble:
+                self.trouble.append(trouble)
+
+
+def test_under_load(net, front):
+    """SIGHUP every second, every fifth time with a policy that is wrong, while
+    a hundred sessions are open: none fails, and each is judged by one policy
+    from begin to end."""
+    seconds = int(os.environ.get("RELOAD_SECONDS", "15"))
+    policy = front.folder / "policy.yaml"
+    good = {1}
+    policy.write_text(EPOCH.format(1))
+    front.reload()
+    clients = Asker(net, ("10.77.1.1", 2525), 100)
+    clients.wait_served(100)
+    for epoch in range(2, seconds + 2):
+        text = EPOCH.format(epoch)
+        if epoch % 5 == 0:
+            text = text.replace("default", "defautl")
+        else:
+            good.add(epoch)
+        policy.write_text(text)
+        front.process.send_signal(signal.SIGHUP)
+        time.sleep(1)
+    clients.go()
+    assert clients.trouble == []
+    records = front.wait_records(clients.served)
+    assert len(records) == clients.served
+    used = {}
+    for record in records:
+        epochs = {int(entry["rule"].split("-")[1]) for entry in record["helo"]}
+        assert len(record["helo"]) == 3 and len(epochs) == 1, record
+        epoch = epochs.pop()
+        assert record["helo"][0]["forwarded"] == f"a{epoch}.example.net"
+        assert f"epoch {epoch} " in record["helo"][1]["reply"]
+        used.setdefault(record["policy_version"], set()).add(epoch)
+    assert all(len(epochs) == 1 for epochs in used.values()), used
+    seen = {epoch for epochs in used.values() for epoch in epochs}
+    assert seen <= good and len(seen) > seconds // 2, seen
+    wrong = len(re.findall("the reload failed", front.said()))
+    assert wrong == (seconds + 1) // 5, front.said()
+    print(f"sessions: {clients.served}, reloads: {seconds}, of which wrong: "
+          f"{wrong}, policies seen: {len(seen)}")
 
 
 def test_fifty_reloads_leave_nothing(net, placed):
