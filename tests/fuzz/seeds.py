@@ -115,6 +115,15 @@ ODD_LINES = [
 ]
 
 
+REGEXES = {str(n): line for n, line in enumerate([
+    b"(?i)(dsl|dial).*[.]example[.]net\nDSL-7.example.net",
+    b"[][A-Za-z0-9._#:-]+\nEXCH_01", b"(a+)+$\naaaaaaaaaaaaaaaaaaaaaaaa!",
+    b"(?:(a)|b)(?(1)c|d)\nac", b"(?<n>.)(?&n)\\1\\k<n>\naba",
+    b"(?>a|ab)c(?=x)(?<!y)\nabc", b"\\d{3,}+[^[:alpha:]]*?\n1234",
+    b"(*LIMIT_MATCH=5)(*UTF)a\na", b"(?R)?a(?|b|c)\\Q.\\E\nab.",
+    b"((((((((((a*)*)*)*)*)*)*)*)*)*)b\n" + b"a" * 200])}
+
+
 def main():
     target = pathlib.Path(sys.argv[1])
     shutil.rmtree(target, ignore_errors=True)
@@ -132,6 +141,7 @@ def main():
           {str(n): re.sub(rb"\\([0-7]{3}|x..|.)", b"_",
                           line.split("\t")[0].encode())
            for n, line in enumerate(names.splitlines()[1:])})
+    write(target / "regex_fuzz", REGEXES)
     write(target / "list_fuzz",
           {"v4": b"+10.0.0.0/8\n+10.128.0.0/9\n+11.0.0.0/9\n+11.128.0.0/9\n"
                  b"?10.0.0.0/7\n?9.255.255.255\n+192.0.2.1\n+0.0.0.0",
