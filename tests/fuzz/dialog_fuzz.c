@@ -27,9 +27,45 @@ static const char *const texts[] = {"policy: 1\nhelo: []\ndefault: accept\n",
     "- {name: a, when: {helo.valid: false}, then: splice}\n"
     "- {name: b, when: {helo: drop.example}, then: drop}\n"
     "default: {rewrite: \"{helo}.example\", "
-    "starttls: hide, accept_downgrade: true}\n"};
+    "starttls: hide, accept_downgrade: true}\n",
+    /* The envelope, limits, refusals put off. */
+    "policy: 1\nlimits: {errors: 6, recipients: 3, messages: 2}\n"
+    "commands: {deny: [VRFY], AUTH: {require: tls}}\nhelo:\n"
+    "- {name: a, when: {helo: a.example}, then: {reject: {at: mail}}}\n"
+    "- {name: b, when: {helo: b.example}, then: {tempfail: {at: rcpt}}}\n"
+    "- {name: c, when: {helo: c.example}, then: {reject: {delay: 5s}}}\n"
+    "mail:\n"
+    "- {name: d, when: {mail.from: d@x.example}, then: reject}\n"
+    "- {name: e, when: {mail.from: null}, then: {tempfail: {delay: 5s}}}\n"
+    "rcpt:\n"
+    "- {name: f, when: {rcpt.to: f@x.example}, then: reject}\n"
+    "- {name: g, when: {rcpt.to: g@x.example}, then: drop}\n"
+    "- {name: h, when: {rcpt.to: h@x.example}, then: splice}\n"
+    "default: accept\n",
+    /* DNS in all stages. */
+    "policy: 1\nconnect:\n"
+    "- {name: a, when: {client.ptr: {under: no.example}}, then: reject}\n"
+    "- {name: b, then: {accept: {delay: 1s}}}\nhelo:\n"
+    "- {name: c, when: {helo.dns: nxdomain}, on_temperror: tempfail, "
+    "then: {reject: {delay: 2s}}}\n"
+    "- {name: d, when: {helo.dns: none}, then: {reject: {at: rcpt}}}\n"
+    "- {name: e, when: {helo.valid: false}, "
+    "then: {repair: [client_ptr, client_literal], starttls: pass}}\n"
+    "mail:\n"
+    "- {name: f, when: {helo.spf: fail, mail.from: null}, then: reject}\n"
+    "- {name: g, when: {helo.rhsbl: x.example}, then: tempfail}\n"
+    "rcpt:\n"
+    "- {name: h, when: {client.dnsbl: y.example, rcpt.to: f@x.example}, "
+    "then: reject}\n"
+    "default: accept\n"
+    "on_server_refusal: {repair: [client_ptr, client_literal], "
+    "starttls: pass}\n"};
 
-static struct policy *policies[4];
+enum {
+	POLICIES = sizeof(texts) / sizeof(texts[0])
+};
+
+static struct policy *policies[POLICIES];
 
 static void
 happen(struct drive *drive, unsigned what, struct slice bytes,
@@ -55,11 +91,14 @@ happen(struct drive *drive, unsigned what, struct slice bytes,
 	}
 	if (drive->over)
 		return;
-	if (bytes.len % 2 == 0)
-		dialog_timed_out(drive->dialog);
-	else
+	if (bytes.len % 4 == 0) {
+		drive_time_out(drive);
+	} else if (bytes.len % 4 == 1) {
 		dialog_drain(drive->dialog);
-	drive_step(drive);
+		drive_step(drive);
+	} else {
+		drive_answer(drive, bytes.len % 4 == 2 ? 1 : DRIVE_ASKED);
+	}
 }
 
 static void
@@ -67,7 +106,7 @@ play(struct drive *drive, struct slice input, const size_t piece[2])
 {
 	unsigned first = (uint8_t)input.ptr[0];
 
-	drive_open(drive, policies[first % 4], (first & 4) != 0);
+	drive_open(drive, policies[first / 2 % POLICIES], first % 2 != 0);
 	input = slice_from(input, 1);
 	while (input.len >= 3) {
 		const uint8_t *head = (const uint8_t *)input.ptr;
@@ -80,6 +119,7 @@ play(struct drive *drive, struct slice input, const size_t piece[2])
 		happen(drive, what, slice_head(input, len), piece);
 		input = slice_from(input, len);
 	}
+	drive_finish(drive);
 	drive_end(drive);
 }
 
@@ -136,7 +176,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size == 0)
 		return 0;
-	for (unsigned i = 0; i < 4; i++)
+	for (unsigned i = 0; i < POLICIES; i++)
 		if (policies[i] == NULL)
 			policies[i] = drive_policy(texts[i]);
 	play(&whole, input, wholes);

@@ -1,6 +1,8 @@
 /*
  * A dialog between two ends that a fuzzer plays: what each end got, and the
- * record.  No socket, no clock; the same input gives the same output.
+ * record.  No socket; the clock stands still but where the dialog waits for it.
+ * DNS says of each question what the question itself decides, when it is told
+ * to.  The same input gives the same output.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -20,7 +22,8 @@
 
 enum {
 	DRIVE_BLOCK = 64 * 1024,
-	DRIVE_OUT = 4 * 1024 * 1024
+	DRIVE_OUT = 4 * 1024 * 1024,
+	DRIVE_ASKED = 64 /* questions on their way; more are lost */
 };
 
 struct drive {
@@ -30,6 +33,9 @@ struct drive {
 	struct pool *pool;
 	struct buf to_client, to_server, record; /* all of it */
 	bool blind, over, gone[2];               /* by side */
+	uint64_t now_us;
+	struct dns_question asked[DRIVE_ASKED];
+	unsigned asked_count;
 };
 
 /* From text, as a file would be. */
@@ -60,13 +66,53 @@ drive_move(struct buf *from, struct buf *to)
 	buf_clear(from);
 }
 
+/* What DNS says: anything, but always the same. */
+static inline void
+drive_reply(struct drive *drive, const struct dns_question *question)
+{
+	static const char *const texts[] = {[DNS_PTR] = "mx.example",
+	    [DNS_MX] = "mx.example",
+	    [DNS_NS] = "ns.example",
+	    [DNS_TXT] = "v=spf1 a mx include:spf.example -all"};
+	struct dns_record found = {.addr = {4, {192, 0, 2, 1}}};
+	unsigned hash = (unsigned)question->type;
+
+	for (size_t i = 0; i < question->name.len; i++)
+		hash = hash * 31 + (unsigned char)question->name.ptr[i];
+	if (question->type == DNS_A && hash % 3 == 0)
+		found.addr = (struct addr){4, {127, 0, 0, 2}};
+	if (question->type == DNS_AAAA)
+		found.addr = (struct addr){6, {0x20, 1, 0xd, 0xb8, 1}};
+	else if (question->type != DNS_A)
+		found.text = slice_str(texts[question->type]);
+	struct dns_answer answer = {
+	    .status =
+		hash / 3 % 5 == 4 ? DNS_FOUND : (enum dns_status)(hash / 3 % 5),
+	    .ttl = 60};
+	if (answer.status == DNS_FOUND) {
+		answer.count = 1;
+		answer.records = &found;
+	}
+	dns_book_answer(dialog_book(drive->dialog), question, &answer);
+}
+
+static inline void
+drive_take_questions(struct drive *drive)
+{
+	struct dns_question question;
+
+	while (dns_book_take(dialog_book(drive->dialog), &question))
+		if (drive->asked_count < DRIVE_ASKED)
+			drive->asked[drive->asked_count++] = question;
+}
+
 static inline void
 drive_step(struct drive *drive)
 {
 	struct dialog_act act;
 
 	while (!drive->over) {
-		dialog_step(drive->dialog, 0, &act);
+		dialog_step(drive->dialog, drive->now_us, &act);
 		bool moved = buf_len(&drive->io.client_out) > 0 ||
 			     buf_len(&drive->io.server_out) > 0;
 		drive_move(&drive->io.client_out, &drive->to_client);
@@ -77,8 +123,15 @@ drive_step(struct drive *drive)
 				return;
 			break;
 		case DIALOG_CONNECT:
-			dialog_connected(
-			    drive->dialog, &(struct endpoint){.port = 1}, 0);
+			dialog_connected(drive->dialog,
+			    &(struct endpoint){.port = 1}, drive->now_us);
+			break;
+		case DIALOG_RESOLVE:
+			drive_take_questions(drive);
+			if (!moved)
+				return;
+			break;
+		case DIALOG_BAN:
 			break;
 		case DIALOG_CUT:
 			drive->gone[DIALOG_SERVER] = true;
@@ -131,6 +184,43 @@ drive_eof(struct drive *drive, enum dialog_side side)
 	drive_step(drive);
 }
 
+/* So many answers come, the newest questions first. */
+static inline void
+drive_answer(struct drive *drive, unsigned count)
+{
+	while (!drive->over && count-- > 0 && drive->asked_count > 0) {
+		drive_reply(drive, &drive->asked[--drive->asked_count]);
+		drive_step(drive);
+	}
+}
+
+/* The deadline in force is over. */
+static inline void
+drive_time_out(struct drive *drive)
+{
+	enum dialog_wait wait = dialog_waits(drive->dialog);
+
+	if (drive->over)
+		return;
+	if ((wait == DIALOG_WAIT_DNS || wait == DIALOG_WAIT_DELAY) &&
+	    dialog_wake_us(drive->dialog) > drive->now_us)
+		drive->now_us = dialog_wake_us(drive->dialog);
+	dialog_timed_out(drive->dialog);
+	drive_step(drive);
+}
+
+/* Nobody comes any more: every wait that is left ends by its deadline, and
+ * there are few of them. */
+static inline void
+drive_finish(struct drive *drive)
+{
+	drive_eof(drive, DIALOG_CLIENT);
+	drive_eof(drive, DIALOG_SERVER);
+	for (unsigned i = 0; i < 10000 && !drive->over; i++)
+		drive_time_out(drive);
+	assert(drive->over);
+}
+
 static inline void
 drive_open(struct drive *drive, const struct policy *policy, bool hide)
 {
@@ -142,6 +232,7 @@ drive_open(struct drive *drive, const struct policy *policy, bool hide)
 				    .mode = "explicit",
 				    .policy = policy,
 				    .hide_starttls = hide,
+				    .dns_timeout_ms = 1000,
 				    .node = SLICE("node")}};
 	drive->pool = pool_new(DRIVE_BLOCK, 8);
 	buf_init_pool(&drive->io.client_in, drive->pool);
@@ -162,8 +253,8 @@ drive_end(struct drive *drive)
 {
 	struct dialog_octets octets = {0, 0, 0, 0};
 
-	bool written =
-	    dialog_write_record(drive->dialog, &octets, 0, 1, &drive->record);
+	bool written = dialog_write_record(
+	    drive->dialog, &octets, drive->now_us, 1, &drive->record);
 	assert(written && buf_len(&drive->record) <= RECORD_MAX);
 	dialog_free(&drive->dialog);
 	buf_fini(&drive->io.client_in);

@@ -20,6 +20,8 @@ import logs  # noqa: E402
 
 CLIENT, SERVER, EOF, TIMEOUT = 0, 3, 6, 7
 EVENTS = {"wait": (TIMEOUT, b""), "drain": (TIMEOUT, b"x")}
+ANSWERS = (TIMEOUT, b"xxx")
+ENVELOPE, DNS = 4, 5        # the policies that are about these
 
 
 def happening(what, data):
@@ -29,7 +31,9 @@ def happening(what, data):
 def of_transcript(path):
     """As tests/fuzz/dialog_fuzz.c reads it."""
     transcript = dialog.Transcript(path)
-    made = bytes([4 if transcript.listener == "hide" else 0])
+    policy = DNS if transcript.dns else \
+        ENVELOPE if pathlib.Path(path).name.startswith("13") else 0
+    made = bytes([2 * policy + (transcript.listener == "hide")])
     for _, kind, text, data in transcript.steps:
         if kind in EVENTS:
             made += happening(*EVENTS[kind])
@@ -37,6 +41,8 @@ def of_transcript(path):
             made += happening(EOF, b"" if kind == "C>" else b"x")
         elif kind in ("C>S", "C>", "C!"):
             made += happening(CLIENT, data[:65535])
+            if policy == DNS:
+                made += happening(*ANSWERS)
         elif kind in ("S>C", "S>"):
             made += happening(SERVER, data[:65535])
     return made
@@ -47,7 +53,9 @@ def client_of(path):
     said = b"".join(data for _, kind, text, data in
                     dialog.Transcript(path).steps
                     if kind in ("C>S", "C>", "C!") and text != "close")
-    return b"\0\0\0\0\0\0\0\0" + said
+    policy = 3 if dialog.Transcript(path).dns else \
+        2 if pathlib.Path(path).name.startswith("13") else 0
+    return bytes([policy]) + b"\0\0\0\0\0\0\0" + said
 
 
 def of_dns():

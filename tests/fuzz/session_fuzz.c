@@ -16,9 +16,37 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char *const texts[] = {"policy: 1\nhelo: []\ndefault: accept\n",
-    "policy: 1\nhelo: []\ndefault: {repair: all, starttls: pass}\n"};
+    "policy: 1\nhelo: []\ndefault: {repair: all, starttls: pass}\n",
+    "policy: 1\nlimits: {recipients: 3, messages: 2}\nhelo:\n"
+    "- {name: a, when: {helo: \"[192.0.2.1]\"}, then: reject}\n"
+    "- {name: b, when: {helo: b.example}, then: {reject: {at: rcpt}}}\n"
+    "- {name: c, when: {helo: c.example}, then: {tempfail: {at: mail}}}\n"
+    "mail:\n"
+    "- {name: d, when: {mail.from: d@x.example}, then: reject}\n"
+    "rcpt:\n"
+    "- {name: e, when: {rcpt.to: d@x.example}, "
+    "then: {reject: {delay: 1s}}}\n"
+    "default: accept\n",
+    "policy: 1\nconnect:\n"
+    "- {name: a, when: {client.dnsbl: a.example}, "
+    "then: {accept: {delay: 1s}}}\nhelo:\n"
+    "- {name: b, when: {helo.dns: nxdomain}, on_temperror: tempfail, "
+    "then: reject}\n"
+    "mail:\n"
+    "- {name: c, when: {mail.from: d@x.example}, then: reject}\n"
+    "- {name: d, when: {helo.spf: fail, mail.from: null}, then: reject}\n"
+    "rcpt:\n"
+    "- {name: e, when: {rcpt.to: d@x.example}, then: reject}\n"
+    "- {name: f, when: {helo.rhsbl: x.example}, then: tempfail}\n"
+    "default: accept\n"};
 
-static struct policy *policies[2];
+enum {
+	MENDS = 1, /* the policy that mends every name */
+	LIMITS = 2,
+	POLICIES = sizeof(texts) / sizeof(texts[0])
+};
+
+static struct policy *policies[POLICIES];
 
 enum at {
 	AT_COMMAND,
@@ -37,7 +65,9 @@ struct server {
 	size_t read; /* of drive->to_server */
 	uint64_t choices;
 	unsigned choice;
-	bool mail, rcpt, last, refused, mended;
+	bool mail, rcpt, last, refused;
+	bool stand_in; /* the name it took hides one to be refused */
+	unsigned policy, rcpts;
 	uint64_t chunk;
 	unsigned taken;
 	size_t sender; /* where its MAIL stands in drive->to_server */
@@ -73,6 +103,7 @@ static void
 reset(struct server *server)
 {
 	server->mail = server->rcpt = false;
+	server->rcpts = 0;
 }
 
 static void
@@ -82,14 +113,17 @@ greet(struct server *server, struct slice line)
 	struct helo helo;
 
 	reset(server);
-	if (server->mended) {
+	if (server->policy == MENDS) {
 		assert(line.len > 5);
 		helo_analyse(slice_from(line, 5), &client, &helo);
 		assert(helo.valid);
 	}
-	if (refuses(server))
+	if (refuses(server)) {
 		say(server, "501 no\r\n");
-	else if (is_verb(line, "EHLO"))
+		return;
+	}
+	server->stand_in = slice_eq(slice_from(line, 5), SLICE("[192.0.2.1]"));
+	if (is_verb(line, "EHLO"))
 		say(server,
 		    "250-server\r\n250-PIPELINING\r\n250-CHUNKING\r\n"
 		    "250-8BITMIME\r\n250-STARTTLS\r\n250 AUTH PLAIN LOGIN\r\n");
@@ -138,17 +172,35 @@ begin_text(struct server *server)
 	say(server, "354 go\r\n");
 }
 
+/* What the policy refuses does not come here. */
+static void
+check_permitted(const struct server *server, struct slice line)
+{
+	static const char path[] = ":<d@x.example>";
+
+	if (server->policy < LIMITS)
+		return;
+	assert(memmem(line.ptr, line.len, path, strlen(path)) == NULL);
+	if (server->policy != LIMITS)
+		return;
+	assert(!is_verb(line, "RCPT") || !server->stand_in);
+	assert(!is_verb(line, "RCPT") || server->rcpts < 3);
+	assert(server->taken < 2);
+}
+
 static void
 envelope(struct server *server, struct slice line)
 {
 	bool *what = is_verb(line, "MAIL") ? &server->mail : &server->rcpt;
 	bool possible = what == &server->mail ? !server->mail : server->mail;
 
+	check_permitted(server, line);
 	if (!possible || refuses(server)) {
 		say(server, "550 no\r\n");
 		return;
 	}
 	*what = true;
+	server->rcpts += what == &server->rcpt;
 	if (what == &server->mail)
 		server->sender =
 		    (size_t)(line.ptr -
@@ -314,10 +366,22 @@ check_senders(const struct server *server, struct slice record)
 	assert(behind(record, at, "\"reply\":\"250 taken\"") == NULL);
 }
 
+/* The dialog waits for DNS or for the end of a delay. */
+static bool
+is_late(const struct server *server)
+{
+	enum dialog_wait wait = dialog_waits(server->drive->dialog);
+
+	return !server->drive->over &&
+	       (wait == DIALOG_WAIT_DNS || wait == DIALOG_WAIT_DELAY);
+}
+
 static void
 play(struct server *server, struct slice said, size_t piece)
 {
-	drive_open(server->drive, policies[server->mended], false);
+	unsigned turn = 0;
+
+	drive_open(server->drive, policies[server->policy], false);
 	say(server, "220 server ESMTP\r\n");
 	serve(server);
 	while (said.len > 0 && !server->drive->over) {
@@ -326,9 +390,21 @@ play(struct server *server, struct slice said, size_t piece)
 		    server->drive, DIALOG_CLIENT, slice_head(said, len), 0);
 		serve(server);
 		said = slice_from(said, len);
+		/* Answers of DNS come now and then, a time-out too. */
+		drive_answer(server->drive,
+		    (unsigned)(server->choices >> turn++ % 50 & 3));
+		serve(server);
+		if (is_late(server) && turn % 7 == 0)
+			drive_time_out(server->drive);
+		serve(server);
+	}
+	for (unsigned i = 0; i < 10000 && is_late(server); i++) {
+		drive_time_out(server->drive);
+		serve(server);
 	}
 	drive_eof(server->drive, DIALOG_CLIENT);
 	serve(server);
+	drive_finish(server->drive);
 	drive_end(server->drive);
 }
 
@@ -340,13 +416,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size < 8)
 		return 0;
-	for (unsigned i = 0; i < 2; i++)
+	for (unsigned i = 0; i < POLICIES; i++)
 		if (policies[i] == NULL)
 			policies[i] = drive_policy(texts[i]);
-	server.mended = (data[0] & 1) != 0;
+	server.policy = data[0] % POLICIES;
 	for (unsigned i = 1; i < 8; i++)
 		server.choices = server.choices << 8 | data[i];
-	play(&server, slice_of((const char *)data + 8, size - 8), data[0] >> 1);
+	play(&server, slice_of((const char *)data + 8, size - 8),
+	    data[0] / POLICIES);
 	assert(drive_is_clean(buf_slice(&drive.to_server)));
 	struct slice record = buf_slice(&drive.record);
 	if (behind(record, record.ptr, "\"truncated\":false") != NULL)

@@ -2,7 +2,8 @@
 DNS: the semantic checks of other products, row by row, and time.
 
 The rows are in tests/vectors/helo_semantic_checks.tsv; what each needs (whose
-address, what DNS says, which rule) is in CASES, by its number.
+address, what DNS says, which rule) is in CASES, by its number.  Where the
+verdict is another one, helo_semantic_exceptions.tsv has it, and why.
 """
 import contextlib
 import csv
@@ -10,13 +11,14 @@ import ctypes
 import pathlib
 import socket
 import statistics
+import struct
 import threading
 import time
 
 import pytest
 
 from lab import SERVER4, SERVER6, TOP, Gate, Stub, Talk, sh, wait_for
-from lab.dns import NXDOMAIN, SERVFAIL, Dns
+from lab.dns import NXDOMAIN, SERVFAIL, Dns, record, reply as dns_reply
 
 TIMEOUT = 1.0
 
@@ -118,14 +120,26 @@ CASES = {
 }
 
 
-def rows():
-    path = TOP / "tests/vectors/helo_semantic_checks.tsv"
+def rows(name="checks"):
+    path = TOP / f"tests/vectors/helo_semantic_{name}.tsv"
     with open(path, encoding="utf-8", newline="") as table:
         return list(csv.DictReader(table, delimiter="\t"))
 
 
+def exceptions():
+    """Verdicts that are not those of the table, by the row's number."""
+    return {int(row["row"]): row for row in rows("exceptions")}
+
+
 def test_every_row_has_a_case():
     assert sorted(CASES) == list(range(1, len(rows()) + 1))
+
+
+def test_every_exception_is_of_a_row_and_has_a_reason():
+    for number, row in exceptions().items():
+        assert row["input"] == rows()[number - 1]["input"]
+        assert row["verdict"] != rows()[number - 1]["expected"]
+        assert len(row["reason"]) > 20
 
 
 # --- the stub, the gate, the client ------------------------------------------
@@ -162,8 +176,9 @@ def dns(net):
 
 
 @contextlib.contextmanager
-def gate_of(net, folder, dns, text, **more):
-    settings = f'dns: {{servers: ["{dns.address}"], timeout: 1s}}\n'
+def gate_of(net, folder, dns, text, servers=None, **more):
+    servers = servers or dns.address
+    settings = f'dns: {{servers: ["{servers}"], timeout: 1s}}\n'
     gate = Gate(net, folder, policy=text, settings=settings, **more)
     try:
         yield gate
@@ -233,6 +248,8 @@ def both_stubs(net, stub):
 def test_row(net, folder, dns, both_stubs, number):
     this, row = CASES[number], rows()[number - 1]
     expected, name = row["expected"], this["helo"]
+    if number in exceptions():
+        expected = exceptions()[number]["verdict"]
     if name is None:
         name = row["input"]
     dns.clear()
@@ -250,17 +267,16 @@ def test_row(net, folder, dns, both_stubs, number):
             talk.say("MAIL FROM:<a@b.example>")
         started = time.monotonic()
         reply = said_to(talk, name)
-        assert time.monotonic() - started < TIMEOUT * 1.1 + 0.2
+        assert time.monotonic() - started < TIMEOUT * 1.1
         if number == 42:
             # The refusal leaves the transaction as it was.
             assert reply.startswith("550")
             reply = talk.say("RCPT TO:<a@b.example>")
         talk.close()
         last = gate.wait_records(1)[0]["helo"][-1]
-    wanted = {"accept": "250", "skip": "250", "flag": "250", "reject": "55"}
-    if number == 40:
-        assert reply.startswith("451"), reply
-    elif this["policy"] == "exact":
+    wanted = {"accept": "250", "skip": "250", "flag": "250", "reject": "55",
+              "tempfail": "451"}
+    if this["policy"] == "exact":
         assert reply == "closed"
     else:
         assert reply.startswith(wanted[expected]) or \
@@ -274,10 +290,30 @@ def test_row(net, folder, dns, both_stubs, number):
 FORWARD = policy("forward")
 
 
+def saying_it_is_there(query):
+    return dns_reply(query, [record(query.name, "A", 300, "198.18.7.9")])
+
+
+def forgeries(query):
+    """Of somebody who does not see the question; then the true answer."""
+    right = saying_it_is_there(query)
+    number = int.from_bytes(query.id, "big")
+    guesses = [((number + i) % 65536).to_bytes(2, "big") for i in range(1, 9)]
+    return [*(guess + right[2:] for guess in guesses),
+            dns_reply(query, rcode=NXDOMAIN)]
+
+
+def other_name(query):
+    return [saying_it_is_there(query).replace(b"\x05other", b"\x050ther"),
+            dns_reply(query, rcode=NXDOMAIN)]
+
+
 @pytest.mark.parametrize("what,answer", [
     ("loop.example", "temperror"), ("many.example", "exists"),
     ("gone.example", "nxdomain"), ("broken.example", "temperror"),
-    ("big.example", "exists")])
+    ("big.example", "exists"), ("forged.example", "nxdomain"),
+    ("other.example", "nxdomain"), ("query.example", "temperror"),
+    ("torn.example", "temperror")])
 def test_odd_answers(net, folder, dns, stub, what, answer):
     dns.clear()
     dns.add("loop.example", "CNAME", "pool.example")
@@ -288,13 +324,25 @@ def test_odd_answers(net, folder, dns, stub, what, answer):
     dns.rcode("broken.example", SERVFAIL)
     dns.add("big.example", "A", "198.18.7.1")
     dns.truncated("big.example")
+    dns.special("forged.example", forgeries)
+    dns.special("other.example", other_name)
+    dns.special("query.example", lambda query: [
+        (answer := saying_it_is_there(query))[:2] + b"\x01" + answer[3:]])
+    dns.special("torn.example", lambda query: [saying_it_is_there(query)[:30]])
+    dns.over_tcp.clear()
     with gate_of(net, folder, dns, FORWARD) as gate:
         talk = talk_from(net, "10.77.1.2")
+        started = time.monotonic()
         reply = said_to(talk, what)
+        took = time.monotonic() - started
         talk.close()
-        record = gate.wait_records(1)[0]
-    assert record["helo"][0]["dns"] == {"helo.dns": answer}
+        entry = gate.wait_records(1)[0]["helo"][0]
+    assert took < TIMEOUT * 1.1
+    assert entry["dns"] == {"helo.dns": answer}
+    assert 0 < entry["dns_us"] <= took * 1e6
     assert reply.startswith("250" if answer == "temperror" else "550")
+    if what == "big.example":
+        assert dns.over_tcp["big.example", "A"] == 1
 
 
 def test_the_cache_answers_within_the_ttl(net, folder, dns, stub):
@@ -340,14 +388,15 @@ TWO = """\
 """
 
 
+CLOSED = "127.0.0.1:9"
+
+
 @pytest.mark.parametrize("how", ["silent", "closed"])
 def test_one_budget_for_a_session(net, folder, dns, stub, how):
     dns.clear()
     dns.dead = True
-    servers = dns.address if how == "silent" else "127.0.0.1:9"
-    settings = f'dns: {{servers: ["{servers}"], timeout: 1s}}\n'
-    gate = Gate(net, folder, policy=ALL_STAGES, settings=settings)
-    try:
+    servers = None if how == "silent" else CLOSED
+    with gate_of(net, folder, dns, ALL_STAGES, servers) as gate:
         started = time.monotonic()
         talk = talk_from(net, "10.77.1.2")
         assert said_to(talk, "a.example").startswith("250")
@@ -355,11 +404,40 @@ def test_one_budget_for_a_session(net, folder, dns, stub, how):
         took = time.monotonic() - started
         talk.close()
         record = gate.wait_records(1)[0]
-    finally:
-        gate.stop()
-    assert took < TIMEOUT * 1.1 + 0.2
+    assert took < TIMEOUT * 1.1
     assert record["connect"]["dns"] == {
         "client.dnsbl": {"slow.example.net": "temperror"}}
+
+
+@pytest.mark.parametrize("stage", ["connect", "helo"])
+def test_a_client_that_goes_while_dns_is_asked(net, folder, dns, stub, stage):
+    """By a reset: the session ends, is recorded, and the next one is served.
+    What was asked of DNS comes to nobody."""
+    dns.clear()
+    dns.silent("gone.example")
+    dns.silent("2.1.77.10.slow.example.net")
+    text = ALL_STAGES if stage == "connect" else FORWARD
+    with gate_of(net, folder, dns, text) as gate:
+        sock = net.socket("client")
+        sock.settimeout(10)
+        sock.connect((SERVER4, 25))
+        if stage == "helo":
+            talk = Talk(sock)
+            talk.reply()
+            sock.sendall(b"EHLO gone.example\r\n")
+        asked = "gone.example" if stage == "helo" else \
+            "2.1.77.10.slow.example.net"
+        wait_for("the question", lambda: dns.asked[asked, "A"] > 0)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                        struct.pack("ii", 1, 0))
+        sock.close()
+        entry = gate.wait_records(1)[0]
+        assert entry["close"]["code"][0] == "C", entry["close"]
+        assert entry["durations_us"]["total"] < TIMEOUT * 1.1e6
+        talk = talk_from(net, "10.77.1.2")
+        assert said_to(talk, "[10.77.1.2]").startswith("250")
+        talk.close()
+        gate.wait_records(2)
 
 
 def plain_times(net, count):
@@ -374,19 +452,38 @@ def plain_times(net, count):
     return statistics.median(times)
 
 
-def test_a_dead_resolver_slows_nobody_else(net, folder, dns, stub):
+def beside_slow_ones(net, turn):
+    """The time of 200 sessions beside 50 that wait for DNS."""
+    slow = [Talk(net.connect("client", "10.77.1.1", 2526))
+            for _ in range(50)]
+    for number, talk in enumerate(slow):
+        talk.reply()
+        talk.sock.sendall(b"EHLO n%d-%d.example\r\n" % (number, turn))
+    beside = plain_times(net, 200)
+    for talk in slow:
+        assert talk.reply().startswith("250")
+        talk.close()
+    return beside
+
+
+@pytest.mark.parametrize("how", ["silent", "closed"])
+def test_a_dead_resolver_slows_nobody_else(net, folder, dns, stub, how):
+    """Three times if need be: the machine has other work too."""
     dns.clear()
     dns.dead = True
     (pathlib.Path(folder) / "plain.yaml").write_text(
         "policy: 1\nhelo: []\ndefault: accept\n")
-    with gate_of(net, folder, dns, FORWARD, mode="explicit", more=TWO):
-        alone = plain_times(net, 200)
-        slow = [Talk(net.connect("client", "10.77.1.1", 2526))
-                for _ in range(50)]
-        for number, talk in enumerate(slow):
-            talk.reply()
-            talk.sock.sendall(b"EHLO n%d.example\r\n" % number)
-        beside = plain_times(net, 200)
-        for talk in slow:
-            talk.close()
+    servers = None if how == "silent" else CLOSED
+    with gate_of(net, folder, dns, FORWARD, servers, mode="explicit",
+                 more=TWO) as gate:
+        for turn in range(3):
+            alone = plain_times(net, 200)
+            beside = beside_slow_ones(net, turn)
+            if beside <= 1.2 * alone + 0.002:
+                break
+        gate.wait_records(450 * (turn + 1))
+        waits = [entry["dns_us"] for one in gate.records()
+                 for entry in one["helo"] if "dns" in entry]
     assert beside <= 1.2 * alone + 0.002
+    assert len(waits) == 50 * (turn + 1)
+    assert max(waits) < TIMEOUT * 1.1e6

@@ -2,8 +2,9 @@
 
 One `ehlogate run` in explicit mode serves all transcripts: each policy (with
 each kind of listener) has a listener of its own, and all of them lead to one
-server port, which is ours.  What a transcript's ends get is the bytes that
-their sockets got; the record is the line in the program's log.
+server port, which is ours; its resolver asks a server of DNS that is ours too.
+What a transcript's ends get is the bytes that their sockets got; the record is
+the line in the program's log.
 
 SPDX-License-Identifier: MIT
 """
@@ -15,8 +16,13 @@ import select
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]
+                       / "perimeter/lab"))
+import dns  # noqa: E402
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 REFERENCE = re.compile(rb"\[ref [0-9A-Z]{16}\]")
@@ -26,6 +32,52 @@ SETTLE = 0.003          # ... until what must not come would have come
 
 class Silence(Exception):
     """What had to come did not."""
+
+
+class Zone(dns.Dns):
+    """What the lines `dns:` of the transcript say."""
+
+    def __init__(self, transcripts):
+        self._words = {}
+        self.strange = []       # questions that no line answers
+        self.check(transcripts)
+        super().__init__()
+
+    @staticmethod
+    def check(transcripts):
+        """The gate remembers answers: a question has one in all of them."""
+        known = {}
+        for transcript in transcripts:
+            for line in transcript.dns:
+                name, kind, answer = line.split(" ", 2)
+                if known.setdefault((name, kind), answer) != answer:
+                    raise RuntimeError(f"{transcript.path}: {name} {kind} "
+                                       "has another answer elsewhere")
+
+    def take(self, lines):
+        self._records.clear()
+        self._special.clear()
+        self.strange.clear()
+        self._words = {}
+        for line in lines:
+            name, kind, answer = line.split(" ", 2)
+            self._words[name, kind] = answer
+            if answer not in ("NXDOMAIN", "NODATA", "SERVFAIL", "TIMEOUT"):
+                self.add(name, kind, *answer.split(","))
+
+    def _packets(self, packet, tcp, client):
+        query = dns.parse(packet, tcp, client)
+        word = self._words.get((query.name, query.type))
+        if word is None:
+            self.strange.append(f"{query.name} {query.type}")
+        if word in (None, "NXDOMAIN"):
+            return [dns.reply(query, rcode=dns.NXDOMAIN,
+                              authority=[self.soa])]
+        if word == "SERVFAIL":
+            return [dns.reply(query, rcode=dns.SERVFAIL)]
+        if word == "NODATA":
+            return [dns.reply(query, authority=[self.soa])]
+        return [] if word == "TIMEOUT" else [self.answer(query)]
 
 
 def listening():
@@ -51,8 +103,8 @@ def free_ports(count):
 class Gate:
     """The program, with a listener for every policy."""
 
-    def __init__(self, folder, kinds, server):
-        self.folder = pathlib.Path(folder)
+    def __init__(self, folder, kinds, server, resolver):
+        self.folder, self.resolver = pathlib.Path(folder), resolver
         self.folder.chmod(0o755)
         self.log = self.folder / "session.jsonl"
         self.errors = self.folder / "stderr.txt"
@@ -87,6 +139,7 @@ class Gate:
         if os.geteuid() == 0:
             text += "user: nobody\n"
         return text + ("workers: 1\n"
+                       f'dns: {{servers: ["{self.resolver}"]}}\n'
                        f"log: {{sinks: [{{file: {self.log}}}]}}\n")
 
     def record(self, port):
@@ -122,11 +175,14 @@ class Wire:
         self.folder = tempfile.TemporaryDirectory(prefix="ehlogate-wire-")
         self.server_port = listening()
         kinds = {(t.policy, t.listener): None for t in transcripts}
+        self.zone = Zone(transcripts)
         self.gate = Gate(self.folder.name, list(kinds),
-                         self.server_port.getsockname()[1])
+                         self.server_port.getsockname()[1],
+                         self.zone.address)
         self.ends = {}
 
     def begin(self, transcript):
+        self.zone.take(transcript.dns)
         self.got = {"C": b"", "S": b""}
         self.raw = b""
         self.closed = {"C": False, "S": False}
@@ -231,6 +287,8 @@ class Wire:
         self.settle()
         port = self.ends["C"].getsockname()[1]
         self.ends.pop("C").close()
+        if self.zone.strange:
+            raise Silence(f"nobody answers {self.zone.strange}")
         if "S" in self.ends:
             if not self.closed["S"]:
                 self.pump(SETTLE)
@@ -244,4 +302,5 @@ class Wire:
         self.gate.stop()
         self.gate.lines.close()
         self.server_port.close()
+        self.zone.stop()
         self.folder.cleanup()
