@@ -137,10 +137,13 @@ static void
 requests(void **state)
 {
 	struct addr client = addr_at("2001:db8::1");
-	struct ban_request got, bad = {.client = {5, {0}}, .seconds = 1};
+	struct ban_request got, bad;
 	int channel[2];
 
 	(void)state;
+	memset(&bad, 0, sizeof(bad));
+	bad.client.family = 5;
+	bad.seconds = 1;
 	assert_true(bans_open_channel(channel));
 	assert_false(bans_take(channel[0], &got));
 	/* Of the wrong length, family and duration: passed over. */
