@@ -172,3 +172,14 @@ def test_flushed_ruleset(make_door):
     wait_for("the set again", lambda: door.client in door.in_kernel())
     assert not door.is_served(door.client)
     assert door.is_served(door.another)
+
+
+def test_neighbour_of_never_banned(make_door):
+    """A /64 in which one host is spared is not kept away as a whole."""
+    door = make_door("tproxy6", settings=f"never_ban: [\"{NEIGHBOUR6}\"]\n")
+    door.misbehave().close()
+    door.client = ANOTHER6
+    door.misbehave().close()
+    wait_for("the ban of another", lambda: "fd77:9::" in door.in_kernel())
+    assert "fd77:1::" not in door.in_kernel()
+    assert door.is_served(NEIGHBOUR6)
