@@ -132,14 +132,23 @@ open_signals(void)
 
 /* --- bans ---------------------------------------------------------------------------- */
 
+/* A ban of an IPv6 client is one of its /64: it must not take a neighbour of
+ * `never_ban` along. */
 static bool
 is_never_banned(const struct monitor *monitor, const struct addr *client)
 {
 	const struct config *config = monitor->setup.config;
+	struct addr key = bans_key(client);
 
-	for (unsigned i = 0; i < config->never_ban_count; i++)
-		if (prefix_contains(&config->never_ban[i], client))
+	for (unsigned i = 0; i < config->never_ban_count; i++) {
+		struct prefix spared = config->never_ban[i];
+		if (spared.addr.family == 6 && spared.bits > 64) {
+			spared.addr = bans_key(&spared.addr);
+			spared.bits = 64;
+		}
+		if (prefix_contains(&spared, &key))
 			return true;
+	}
 	return false;
 }
 
