@@ -55,6 +55,7 @@ struct state {
 	bool closing; /* no more connections are accepted */
 	bool said_full;
 	uint64_t said_banned_ms; /* when the log told of a banned client */
+	uint64_t said_lost_ms;   /* and of a ban that is lost */
 };
 
 /* --- accepting ------------------------------------------------------------------------ */
@@ -140,6 +141,18 @@ publish_count(struct state *state)
 	    state->roster.open, memory_order_relaxed);
 }
 
+/* Whether the log may say it again. */
+static bool
+is_due(uint64_t *said_ms)
+{
+	uint64_t now_ms = loop_mono_us() / 1000;
+
+	if (*said_ms != 0 && now_ms - *said_ms < BAN_SAY_MS)
+		return false;
+	*said_ms = now_ms;
+	return true;
+}
+
 /* Its connections of before the kernel knew it, and those that no ruleset
  * sees (explicit listeners).  No session, no record: a client that is kept
  * away must not fill the log. */
@@ -154,9 +167,7 @@ turn_away(struct state *state, int fd, const struct endpoint *client)
 		return false;
 	net_reset(fd);
 	uint64_t refused = atomic_fetch_add(&bans->refused, 1) + 1;
-	if (state->said_banned_ms == 0 ||
-	    now_ms - state->said_banned_ms >= BAN_SAY_MS) {
-		state->said_banned_ms = now_ms;
+	if (is_due(&state->said_banned_ms)) {
 		addr_format(&client->addr, text);
 		log_notice("%s is banned: its connection is reset; with it "
 			   "%" PRIu64 " connections of banned clients",
@@ -352,10 +363,11 @@ on_log_line(enum log_level level, const char *text, void *arg)
 static void
 ban(void *arg, const struct addr *client, uint32_t seconds)
 {
-	const struct state *state = arg;
+	struct state *state = arg;
 
-	if (!bans_ask(state->worker->ban_fd, client, seconds))
-		log_error("a ban is lost: the monitor has too many to do");
+	if (!bans_ask(state->worker->ban_fd, client, seconds) &&
+	    is_due(&state->said_lost_ms))
+		log_error("bans are lost: the monitor has too many to do");
 }
 
 static void
