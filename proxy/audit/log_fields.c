@@ -60,7 +60,9 @@ add_fact(struct scan *scan, struct log_range *range, struct slice name,
 	return true;
 }
 
-/* Whether a key was there before; jansson then takes the last one. */
+/* Whether a key was there before; jansson then takes the last one, in the
+ * place of the first.  What leaves no fact (a number, no zone) is left to
+ * jansson too, since it would not be seen here. */
 static bool
 is_twice(const struct scan *scan, const struct log_range *range,
     struct slice name, struct slice zone)
@@ -87,7 +89,7 @@ read_zones(struct scan *scan, struct log_range *range, struct slice name)
 	scan->at++;
 	if (scan_take(scan, '}')) {
 		scan->depth--;
-		return true;
+		return scan->canonical;
 	}
 	do {
 		if (!scan_key(scan, &zone) ||
@@ -124,7 +126,7 @@ read_fact(struct scan *scan, struct log_range *range)
 			   scan, range, name, (struct slice){NULL, 0}, &fact) &&
 		       scan_list(scan, read_text_item, fact);
 	default:
-		return scan_skip(scan);
+		return scan->canonical && scan_skip(scan);
 	}
 }
 

@@ -7,7 +7,10 @@
 
 #include "base/log.h"
 
-#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+
+/* The kernel's headers yield to libc's only when they come second. */
 #include <libnftnl/expr.h>
 #include <libnftnl/rule.h>
 #include <libnftnl/udata.h>
@@ -15,7 +18,6 @@
 #include <linux/netfilter/nf_nat.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/rtnetlink.h>
-#include <netinet/in.h>
 
 enum {
 	TCP_SYN_ONLY = 0x02,

@@ -6,8 +6,10 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include "base/dns.h"
 #include "policy/diag.h"
 #include "policy/helo.h"
+#include "policy/lookup.h"
 #include "policy/policy.h"
 #include "policy/policy_check.h"
 
@@ -62,21 +64,76 @@ check_verdict(const struct policy_verdict *verdict)
 		check_reply(verdict);
 }
 
+/* The verdict; `book`, where there is one, has the same answer to everything
+ * that is asked. */
+static enum policy_outcome
+decide(const struct policy *policy, enum policy_stage stage,
+    const struct policy_facts *facts, struct dns_book *book,
+    enum dns_status status, struct policy_verdict *out)
+{
+	const struct dns_answer answer = {.status = status};
+	enum policy_outcome outcome;
+	struct dns_question question;
+
+	while ((outcome = policy_decide(policy, stage, facts, out)) ==
+	       POLICY_PENDING) {
+		assert(book != NULL && dns_book_take(book, &question));
+		do
+			dns_book_answer(book, &question, &answer);
+		while (dns_book_take(book, &question));
+	}
+	return outcome;
+}
+
+static void
+judge_by(const struct policy *policy, enum policy_stage stage,
+    const struct policy_facts *facts, struct dns_book *book,
+    enum dns_status status)
+{
+	static struct policy_verdict verdict, explained;
+	struct buf out;
+
+	enum policy_outcome outcome =
+	    decide(policy, stage, facts, book, status, &verdict);
+	assert(outcome != POLICY_UNKNOWN || book == NULL);
+	buf_init(&out, OUT_MAX);
+	assert(policy_explain(policy, stage, facts, false, &explained, &out) ==
+	       outcome);
+	buf_fini(&out);
+	if (outcome != POLICY_DECIDED)
+		return;
+	check_verdict(&verdict);
+	assert(explained.action == verdict.action);
+	assert(explained.rule.line == verdict.rule.line);
+}
+
+static void
+judge_with_dns(const struct policy *policy, enum policy_stage stage,
+    const struct policy_facts *facts, enum dns_status status)
+{
+	struct dns_book *book = dns_book_new();
+	struct lookup *lookup = lookup_new(
+	    &(struct lookup_subject){facts->client, facts->helo, facts->judged},
+	    book);
+	struct policy_facts known = *facts;
+
+	known.lookup = lookup;
+	judge_by(policy, stage, &known, book, status);
+	lookup_free(&lookup);
+	dns_book_free(&book);
+}
+
 static void
 judge(const struct policy *policy, enum policy_stage stage,
     const struct policy_facts *facts)
 {
-	static struct policy_verdict verdict, explained;
 	static struct helo_repaired candidate;
-	struct buf out;
 
-	policy_decide(policy, stage, facts, &verdict);
-	check_verdict(&verdict);
-	buf_init(&out, OUT_MAX);
-	policy_explain(policy, stage, facts, false, &explained, &out);
-	assert(explained.action == verdict.action);
-	assert(explained.rule.line == verdict.rule.line);
-	buf_fini(&out);
+	judge_by(policy, stage, facts, NULL, DNS_TEMPERROR);
+	if (policy_asks_dns(policy)) {
+		judge_with_dns(policy, stage, facts, DNS_NXDOMAIN);
+		judge_with_dns(policy, stage, facts, DNS_TEMPERROR);
+	}
 	if (stage == POLICY_STAGE_CONNECT)
 		return;
 	for (unsigned n = 0; policy_server_refusal_candidate(

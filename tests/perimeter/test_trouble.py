@@ -88,7 +88,7 @@ def test_missing_configuration(net):
     (["rum"], "ehlogate: no command `rum`"),
     (["run", "--quiet"], "ehlogate run: unrecognized option '--quiet'"),
     (["run", "now"], "ehlogate run: it takes no arguments"),
-    (["replay"], "`replay` is not built in this version")])
+    (["status"], "`status` is not built in this version")])
 def test_command_line(net, words, said):
     run = net.run("gate", GATE, *words, check=False)
     assert run.returncode == 2 and said in run.stderr
