@@ -26,6 +26,26 @@ on_text_reply(
 	}
 }
 
+/* A claim is nothing before the server's 235, and one whose name cannot be read
+ * leaves none from an earlier attempt. */
+static void
+claim_user(struct dialog *dialog, struct slice user)
+{
+	user = slice_head(user, sizeof(dialog->claimed));
+	if (user.len > 0)
+		memcpy(dialog->claimed, user.ptr, user.len);
+	dialog->claimed_len = user.len;
+}
+
+static void
+take_user(struct dialog *dialog)
+{
+	dialog->auth = true;
+	memcpy(dialog->user, dialog->claimed, dialog->claimed_len);
+	dialog->user_len = dialog->claimed_len;
+	dialog_set_wants(dialog, dialog->greeted);
+}
+
 static void
 on_reply(struct dialog *dialog, const struct smtp_noted *noted, const char *by)
 {
@@ -42,10 +62,8 @@ on_reply(struct dialog *dialog, const struct smtp_noted *noted, const char *by)
 	case SMTP_CONT:
 		if (noted->code < 300 || failed)
 			record_auth_reply(record, noted->text, by);
-		if (noted->code < 300) {
-			dialog->auth = true;
-			dialog_set_wants(dialog, dialog->greeted);
-		}
+		if (noted->code < 300)
+			take_user(dialog);
 		break;
 	case SMTP_MAIL:
 		record_mail_reply(record, noted->text, by);
@@ -110,16 +128,6 @@ settle_name(struct dialog *dialog, bool taken)
 }
 
 static void
-keep_user(struct dialog *dialog, struct slice user)
-{
-	user = slice_head(user, sizeof(dialog->user));
-	if (user.len == 0)
-		return;
-	memcpy(dialog->user, user.ptr, user.len);
-	dialog->user_len = user.len;
-}
-
-static void
 on_note(void *ctx, const struct smtp_noted *noted)
 {
 	struct dialog *dialog = ctx;
@@ -143,7 +151,7 @@ on_note(void *ctx, const struct smtp_noted *noted)
 		break;
 	case SMTP_NOTE_AUTH:
 		record_auth(record, noted->text, noted->more);
-		keep_user(dialog, noted->more);
+		claim_user(dialog, noted->more);
 		break;
 	case SMTP_NOTE_MAIL:
 		dialog_close_mail(dialog);

@@ -63,8 +63,9 @@ struct dialog {
 	bool mail_utf8;
 	unsigned rcpt_count, message_count;
 	bool auth;
-	size_t user_len;
-	char user[USER_MAX];
+	size_t user_len, claimed_len;
+	char user[USER_MAX];    /* as whom the server took the client */
+	char claimed[USER_MAX]; /* as whom it asks to be taken */
 
 	struct policy_limits limits;
 	uint32_t ban_s; /* DIALOG_BAN is due */
