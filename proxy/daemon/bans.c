@@ -169,6 +169,23 @@ is_client(const struct addr *addr)
 }
 
 bool
+bans_may(const struct addr *client, const struct prefix *never, unsigned count)
+{
+	struct addr key = bans_key(client);
+
+	for (unsigned i = 0; i < count; i++) {
+		struct prefix spared = never[i];
+		if (spared.addr.family == 6 && spared.bits > 64) {
+			spared.addr = bans_key(&spared.addr);
+			spared.bits = 64;
+		}
+		if (prefix_contains(&spared, &key))
+			return false;
+	}
+	return is_client(client);
+}
+
+bool
 bans_take(int fd, struct ban_request *out)
 {
 	struct ban_request request;

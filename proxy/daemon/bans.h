@@ -51,6 +51,12 @@ struct ban_request {
 	uint32_t seconds;
 };
 
+/* Whether the client may be kept away at all: none of the loopback, and none
+ * of whom `never` speaks; a neighbour in an IPv6 client's /64 would be taken
+ * along, and so speaks for it. */
+bool bans_may(
+    const struct addr *client, const struct prefix *never, unsigned count);
+
 /* A pipe that keeps packets apart: [0] for the monitor, [1] for the workers;
  * neither blocks.  False: errno says why. */
 bool bans_open_channel(int channel[2]);

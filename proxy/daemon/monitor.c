@@ -132,26 +132,6 @@ open_signals(void)
 
 /* --- bans ---------------------------------------------------------------------------- */
 
-/* A ban of an IPv6 client is one of its /64: it must not take a neighbour of
- * `never_ban` along. */
-static bool
-is_never_banned(const struct monitor *monitor, const struct addr *client)
-{
-	const struct config *config = monitor->setup.config;
-	struct addr key = bans_key(client);
-
-	for (unsigned i = 0; i < config->never_ban_count; i++) {
-		struct prefix spared = config->never_ban[i];
-		if (spared.addr.family == 6 && spared.bits > 64) {
-			spared.addr = bans_key(&spared.addr);
-			spared.bits = 64;
-		}
-		if (prefix_contains(&spared, &key))
-			return true;
-	}
-	return false;
-}
-
 static void
 say_ban(
     struct monitor *monitor, const struct ban_request *request, uint64_t now_ms)
@@ -180,12 +160,14 @@ say_ban(
 static void
 take_bans(struct monitor *monitor)
 {
+	const struct config *config = monitor->setup.config;
 	struct ban_request request;
 	uint64_t now_ms = monitor_now_ms(CLOCK_MONOTONIC);
 
 	for (unsigned i = 0;
 	     i < BAN_BATCH && bans_take(monitor->bans[0], &request); i++) {
-		if (is_never_banned(monitor, &request.client))
+		if (!bans_may(&request.client, config->never_ban,
+			config->never_ban_count))
 			continue;
 		bans_add(&monitor->start.shared->bans, &request.client,
 		    now_ms + request.seconds * UINT64_C(1000));

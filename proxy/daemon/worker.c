@@ -360,14 +360,19 @@ on_log_line(enum log_level level, const char *text, void *arg)
 	buf_fini(&line);
 }
 
-static void
+static bool
 ban(void *arg, const struct addr *client, uint32_t seconds)
 {
 	struct state *state = arg;
+	const struct config *config = state->worker->config;
 
-	if (!bans_ask(state->worker->ban_fd, client, seconds) &&
-	    is_due(&state->said_lost_ms))
+	if (!bans_may(client, config->never_ban, config->never_ban_count))
+		return false;
+	if (bans_ask(state->worker->ban_fd, client, seconds))
+		return true;
+	if (is_due(&state->said_lost_ms))
 		log_error("bans are lost: the monitor has too many to do");
+	return false;
 }
 
 static void

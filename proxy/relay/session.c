@@ -172,9 +172,9 @@ session_ban(struct session *session, const struct policy_rule_id *rule,
 {
 	struct roster *roster = session->roster;
 
-	if (roster->ban == NULL)
+	if (roster->ban == NULL ||
+	    !roster->ban(roster->ban_ctx, &session->client_end.addr, seconds))
 		return;
-	roster->ban(roster->ban_ctx, &session->client_end.addr, seconds);
 	if (roster->ring != NULL && roster->ban_events &&
 	    dialog_write_ban(
 		session->dialog, rule, seconds, ++roster->seq, &roster->line))

@@ -45,8 +45,8 @@ struct roster {
 	struct buf line;      /* where a record is written before it goes */
 	bool draining;
 	struct own_table *own; /* NULL: loops are not looked for */
-	/* Keeps a client away; NULL: nobody is. */
-	void (*ban)(void *ctx, const struct addr *client, uint32_t seconds);
+	/* Keeps a client away; NULL, or false: it is not. */
+	bool (*ban)(void *ctx, const struct addr *client, uint32_t seconds);
 	void *ban_ctx;
 	struct resolver *resolver; /* NULL: DNS has temporary errors only */
 };

@@ -107,6 +107,7 @@ def test_kept_away(make_door, place):
     talk.say("QUIT")
     open_before.close()
     assert f"{door.client}" in door.gate.said()
+    wait_for("the line", lambda: door.gate.records("ban"))
     (line,) = door.gate.records("ban")
     assert line["src_ip"] == door.client and line["seconds"] == SECONDS
     assert line["rule"] == "probe" and line["rule_line"] == 3
@@ -153,7 +154,8 @@ def test_one_table_for_all_listeners(make_door):
 
 
 def test_never_banned(make_door):
-    door = make_door("tproxy", settings=f"never_ban: [{CLIENT4}]\n")
+    door = make_door("tproxy", settings=f"never_ban: [{CLIENT4}]\n",
+                     events=("session", "ban"))
     door.misbehave().close()
     other = door.client
     door.client = door.another
@@ -161,6 +163,9 @@ def test_never_banned(make_door):
     wait_for("the ban of another", lambda: door.another in door.in_kernel())
     assert door.is_served(other)
     assert other not in door.in_kernel().split()
+    wait_for("the line", lambda: door.gate.records("ban"))
+    assert [line["src_ip"] for line in door.gate.records("ban")] == \
+        [door.another]
 
 
 def test_flushed_ruleset(make_door):

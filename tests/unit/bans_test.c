@@ -168,6 +168,27 @@ requests(void **state)
 	close(channel[1]);
 }
 
+static void
+spared(void **state)
+{
+	struct prefix never[2];
+	const struct {
+		const char *client;
+		bool may;
+	} cases[] = {{"192.0.2.7", false}, {"192.0.2.8", true},
+	    {"2001:db8:0:1::7", false}, {"2001:db8:0:1::8", false},
+	    {"2001:db8:0:2::7", true}, {"127.0.0.1", false}, {"::1", false},
+	    {"224.0.0.1", false}};
+
+	(void)state;
+	assert_true(prefix_parse(SLICE("192.0.2.7"), &never[0]));
+	assert_true(prefix_parse(SLICE("2001:db8:0:1::7"), &never[1]));
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct addr client = addr_at(cases[i].client);
+		assert_int_equal(bans_may(&client, never, 2), cases[i].may);
+	}
+}
+
 int
 main(void)
 {
@@ -177,6 +198,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(those_that_hold, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(full, set_up, tear_down),
 	    cmocka_unit_test(requests),
+	    cmocka_unit_test(spared),
 	};
 
 	return cmocka_run_group_tests_name("bans", tests, NULL, NULL);
