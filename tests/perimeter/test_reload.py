@@ -664,7 +664,8 @@ def test_under_load(net, front):
     seen = {epoch for epochs in used.values() for epoch in epochs}
     assert seen <= good and len(seen) > seconds // 2, seen
     wrong = len(re.findall("the reload failed", front.said()))
-    assert wrong == (seconds + 1) // 5, front.said()
+    # A signal that comes while another is served is one with the next.
+    assert 0 < wrong <= (seconds + 1) // 5, front.said()
     print(f"sessions: {clients.served}, reloads: {seconds}, of which wrong: "
           f"{wrong}, policies seen: {len(seen)}")
 
