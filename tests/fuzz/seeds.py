@@ -118,6 +118,8 @@ ODD_LINES = [
     b'["127.0.0.2"],"y":"temperror"},"helo.dns":"pass"},"tls":true}]}',
     b'{"mail":[{"verdict":"reject","rule":"a","would":"drop","would_rule":'
     b'null,"utf8":true,"rcpt":[{"verdict":"accept","to":"\\u00e4"}]}]}',
+    b'{"helo":[{"dns":{"helo.spf":4,"helo.dns":"pass","client.dnsbl":{},'
+    b'"helo.spf":"fail"}}],"x":[{"a\\u0000":1}]}',
     b'{"auth":[{"result":"accepted","user":"\\\\x41"}],"tls":{"client":'
     b'"TLSv1.3"},"connect":{"dns":{}},"a":[1,-2,true,false,null,{}],"b":1e9}',
 ]

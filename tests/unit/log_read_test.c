@@ -221,6 +221,34 @@ test_dns(void **state)
 	assert_text(facts[4].word, "temperror");
 }
 
+/* A fact that is there twice, of which one leaves no trace: jansson's order
+ * and its last value hold. */
+static void
+test_dns_twice(void **state)
+{
+	(void)state;
+	open_text(SLICE("{\"event_type\":\"session\",\"helo\":[{\"dns\":{"
+			"\"helo.spf\":4,\"helo.dns\":\"pass\",\"client.dnsbl\":"
+			"{},\"helo.spf\":\"fail\"}}]}"));
+	assert_int_equal(log_reader_next(reader, &session), LOG_SESSION);
+	assert_int_equal(log_reader_unusual(reader), 1);
+	assert_int_equal(session.helos[0].dns.count, 2);
+	assert_text(session.facts[0].fact, "helo.spf");
+	assert_text(session.facts[0].word, "fail");
+	assert_text(session.facts[1].fact, "helo.dns");
+}
+
+/* No key has a NUL in it, also where nobody looks. */
+static void
+test_nul_in_a_key(void **state)
+{
+	(void)state;
+	open_text(SLICE("{\"event_type\":\"session\",\"x\":[{\"a\\u0000\":1}]}"
+			"\n{\"event_type\":\"session\",\"x\":\"a\\u0000\"}\n"));
+	assert_int_equal(log_reader_next(reader, &session), LOG_BAD);
+	assert_int_equal(log_reader_next(reader, &session), LOG_SESSION);
+}
+
 static void
 test_long_lines(void **state)
 {
@@ -262,6 +290,8 @@ main(void)
 	    cmocka_unit_test_teardown(test_kinds_of_lines, tear_down),
 	    cmocka_unit_test_teardown(test_null_in_an_unusual_line, tear_down),
 	    cmocka_unit_test_teardown(test_dns, tear_down),
+	    cmocka_unit_test_teardown(test_dns_twice, tear_down),
+	    cmocka_unit_test_teardown(test_nul_in_a_key, tear_down),
 	    cmocka_unit_test_teardown(test_long_lines, tear_down),
 	    cmocka_unit_test_teardown(test_unreadable, tear_down),
 	};
