@@ -19,6 +19,7 @@ static const struct {
     {NET_NEEDS_ADMIN, CAP_NET_ADMIN, "CAP_NET_ADMIN"},
     {NET_NEEDS_RAW, CAP_NET_RAW, "CAP_NET_RAW"},
     {NET_NEEDS_BIND, CAP_NET_BIND_SERVICE, "CAP_NET_BIND_SERVICE"},
+    {NET_NEEDS_READ, CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH"},
 };
 
 enum {
@@ -51,7 +52,10 @@ net_drop_privileges(uid_t uid, gid_t gid, unsigned keeps)
 	for (unsigned i = 0; i < CAPABILITIES; i++)
 		if (had[i] && (keeps & capabilities[i].need) != 0)
 			capng_update(CAPNG_ADD,
-			    CAPNG_EFFECTIVE | CAPNG_PERMITTED |
+			    (capabilities[i].need == NET_NEEDS_READ
+				    ? 0
+				    : CAPNG_EFFECTIVE) |
+				CAPNG_PERMITTED |
 				(root ? CAPNG_BOUNDING_SET : 0),
 			    capabilities[i].capability);
 	int failed = root && uid != 0
@@ -67,4 +71,14 @@ net_drop_privileges(uid_t uid, gid_t gid, unsigned keeps)
 		return -1;
 	}
 	return 0;
+}
+
+void
+net_use_read_privilege(void)
+{
+	capng_get_caps_process();
+	if (!capng_have_capability(CAPNG_PERMITTED, CAP_DAC_READ_SEARCH))
+		return;
+	capng_update(CAPNG_ADD, CAPNG_EFFECTIVE, CAP_DAC_READ_SEARCH);
+	capng_apply(CAPNG_SELECT_CAPS);
 }

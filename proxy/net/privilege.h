@@ -14,7 +14,8 @@
 enum {
 	NET_NEEDS_ADMIN = 1, /* nftables, routes */
 	NET_NEEDS_RAW = 2,   /* transparent source addresses */
-	NET_NEEDS_BIND = 4   /* ports below 1024 */
+	NET_NEEDS_BIND = 4,  /* ports below 1024 */
+	NET_NEEDS_READ = 8   /* files that are root's; kept asleep */
 };
 
 /* The name of the first capability of `needs` that this process lacks
@@ -28,5 +29,7 @@ const char *net_missing_capability(unsigned needs);
  * are not looked at.  -1 with errno: it could not be done.
  */
 int net_drop_privileges(uid_t uid, gid_t gid, unsigned keeps);
+/* In a child that is there to read: what NET_NEEDS_READ kept, if it did. */
+void net_use_read_privilege(void);
 
 #endif
