@@ -5,6 +5,7 @@
  */
 #include "base/buf.h"
 
+#include "base/arena.h"
 #include "base/pool.h"
 
 #include <assert.h>
@@ -23,6 +24,12 @@ buf_init(struct buf *buf, size_t max)
 }
 
 void
+buf_init_arena(struct buf *buf, size_t max, struct arena *arena)
+{
+	*buf = (struct buf){.max = max, .arena = arena};
+}
+
+void
 buf_init_pool(struct buf *buf, struct pool *pool)
 {
 	*buf = (struct buf){.max = pool_block_size(pool), .pool = pool};
@@ -33,6 +40,8 @@ release(struct buf *buf)
 {
 	if (buf->pool != NULL && buf->data != NULL)
 		pool_put(buf->pool, buf->data);
+	else if (buf->arena != NULL)
+		arena_free(buf->arena, buf->data);
 	else
 		free(buf->data);
 	buf->data = NULL;
@@ -43,6 +52,22 @@ void
 buf_fini(struct buf *buf)
 {
 	release(buf);
+}
+
+/* In an arena; who reads it later finds the old bytes or the new ones. */
+static char *
+move(struct buf *buf, size_t size)
+{
+	char *old = buf->data;
+	char *data = arena_alloc(buf->arena, size);
+
+	if (data == NULL)
+		return NULL;
+	if (old != NULL)
+		memcpy(data, old, buf->tail);
+	buf->data = data;
+	arena_free(buf->arena, old);
+	return data;
 }
 
 static bool
@@ -62,7 +87,8 @@ grow(struct buf *buf, size_t need)
 		size *= 2;
 	if (size > buf->max)
 		size = buf->max;
-	if ((data = realloc(buf->data, size)) == NULL)
+	data = buf->arena != NULL ? move(buf, size) : realloc(buf->data, size);
+	if (data == NULL)
 		return false;
 	buf->data = data;
 	buf->size = size;
@@ -85,6 +111,12 @@ buf_reserve(struct buf *buf, size_t len)
 	    !grow(buf, buf->tail + len))
 		return NULL;
 	return buf->data + buf->tail;
+}
+
+bool
+buf_hold(struct buf *buf)
+{
+	return buf->data != NULL || buf_reserve(buf, 1) != NULL;
 }
 
 void

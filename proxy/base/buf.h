@@ -1,6 +1,6 @@
 /*
  * A bounded queue of bytes, contiguous.  Either of its own (it grows up to
- * `max`) or from a pool: then it holds one block while it has bytes and none
+ * `max`, on the heap or in an arena) or from a pool: then it holds one block while it has bytes and none
  * when it is empty, so that an idle session costs no buffer.
  *
  * SPDX-License-Identifier: MIT
@@ -10,6 +10,7 @@
 
 #include "base/slice.h"
 
+struct arena;
 struct pool;
 
 struct buf {
@@ -19,10 +20,13 @@ struct buf {
 	size_t size; /* what data holds */
 	size_t max;  /* never more than this waits */
 	struct pool *pool;
+	struct arena *arena;
 };
 
 /* Storage is the caller's; buf_fini releases what it holds. */
 void buf_init(struct buf *buf, size_t max);
+/* The same in an arena, which outlives it; NULL: on the heap. */
+void buf_init_arena(struct buf *buf, size_t max, struct arena *arena);
 /* A buffer of one pool block; the pool outlives it. */
 void buf_init_pool(struct buf *buf, struct pool *pool);
 void buf_fini(struct buf *buf);
@@ -52,6 +56,9 @@ buf_slice(const struct buf *buf)
  * memory.  buf_commit then says how many were written. */
 char *buf_reserve(struct buf *buf, size_t len);
 void buf_commit(struct buf *buf, size_t len);
+/* Takes memory ahead of the bytes, for a pool's buffer all that it can hold;
+ * false: there is none.  It goes back with buf_consume, as a block does. */
+bool buf_hold(struct buf *buf);
 /* All of `bytes` or nothing (false: no room). */
 bool buf_append(struct buf *buf, struct slice bytes);
 bool buf_append_str(struct buf *buf, const char *str);
