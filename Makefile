@@ -17,7 +17,7 @@ O       := $(BUILD)/obj$(if $(VARIANT),-$(VARIANT))
 OUT     := $(BUILD)$(if $(VARIANT),/$(VARIANT))
 
 LIBS     := yaml-0.1 jansson libpcre2-8 libnftnl libmnl libcap-ng libidn2 \
-	    libcares libpsl libcrypto
+	    libcares libpsl libssl libcrypto
 CPPFLAGS += -D_GNU_SOURCE -DEHLOGATE_VERSION='"$(VERSION)"' -Iproxy -I.
 # -fno-strict-aliasing: libev's watcher structs overlay each other.
 # -fvisibility=hidden: or jansson would call our json_null for its own.

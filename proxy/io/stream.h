@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "io/loop.h"
+#include "io/tls.h"
 
 struct stream;
 
@@ -19,7 +20,8 @@ enum stream_event {
 	STREAM_ROOM,  /* bytes of `out` went */
 	STREAM_EOF,   /* the peer sends no more */
 	STREAM_ERROR, /* stream_error tells; nothing goes either way any more */
-	STREAM_READY  /* connected; only after stream_want_ready */
+	STREAM_READY, /* connected; only after stream_want_ready */
+	STREAM_TLS    /* the handshake is done */
 };
 
 /* Called by the loop; may free the stream. */
@@ -48,7 +50,24 @@ void stream_shutdown(struct stream *stream);
 /* Reads on and throws away: a closing peer must be able to finish sending. */
 void stream_discard(struct stream *stream);
 
-/* errno of the STREAM_ERROR, 0 for none. */
+/* From here on TLS stands between the buffers and the socket; whether it is the
+ * client's side of it or the server's, the context knows.  `in` and `out` must
+ * be empty: what was said in the clear has no place behind it.  Until STREAM_TLS
+ * nothing is read or sent.  `target`: NULL: nobody in particular.  False: no
+ * memory, or a name that is none. */
+bool stream_start_tls(struct stream *stream, struct tls_context *context,
+    const struct tls_target *target);
+/* False: there is no TLS here, or its handshake is not done. */
+bool stream_tls_facts(const struct stream *stream, struct tls_facts *out);
+/* Of a client's side whose handshake is done: the server's certificate (DER) is
+ * appended to `out`; `trusted`: its chain leads to a root and is in force,
+ * whatever name it bears.  False: there is none, or no room for it. */
+bool stream_tls_certificate(
+    const struct stream *stream, struct buf *out, bool *trusted);
+/* Of a STREAM_ERROR: in TLS's words; "": the error is the socket's. */
+const char *stream_tls_error(const struct stream *stream);
+
+/* errno of the STREAM_ERROR (of TLS: EPROTO), 0 for none. */
 int stream_error(const struct stream *stream);
 bool stream_is_eof(const struct stream *stream);
 int stream_fd(const struct stream *stream);
