@@ -241,6 +241,7 @@ name_meets(const struct ask *ask, struct slice name)
 	struct policy_facts facts = {.helo = name,
 	    .listener = name,
 	    .auth_user = name,
+	    .tls_of = {name, name, name, name, name},
 	    .mail_from = name,
 	    .rcpt_to = name};
 

@@ -67,7 +67,7 @@ CODE(P012, ERROR, "unknown key",
     "Take the suggestion, or see ehlogate-policy(5) or ehlogate.yaml(5) for the keys of the place. A key one level too deep or too high belongs elsewhere.")
 CODE(P013, ERROR, "not built in this version",
     "The language has the word, this version of the program does not act on it, and a key without effect would mislead.",
-    "protocol: {bare_newline: reject}\n",
+    "capabilities: {allow: BINARYMIME}\n",
     "Remove it, or use a version that has it.")
 CODE(P014, ERROR, "a word out of place",
     "The value must be one of a few words, and is not.",
@@ -201,6 +201,10 @@ CODE(P046, ERROR, "`same_organisation` of something else",
     "The domain of the sender can be compared with the name said, and with nothing else.",
     "mail:\n  - {name: one, when: {mail.from: {same_organisation: client}}, then: reject}\n",
     "Write {same_organisation: helo}.")
+CODE(P047, ERROR, "a value that a fact never has",
+    "Some facts are one of few words, or have a form of their own; a rule that asks for anything else never fires.",
+    "helo:\n  - {name: one, when: {tls.version: SSLv3}, then: reject}\n",
+    "TLSv1.2, TLSv1.3 or none; a fingerprint as `openssl x509 -noout -fingerprint -sha256` has it, without colons.")
 CODE(P050, ERROR, "a step with or without its name",
     "`append_domain` and `replace` need a name; the other steps take none.",
     "helo:\n  - {name: one, when: {helo.valid: false}, then: {repair: [append_domain], starttls: pass}}\n",
@@ -216,7 +220,7 @@ CODE(P052, ERROR, "repairs that cannot be read",
 CODE(P053, ERROR, "encryption taken away silently",
     "`starttls: hide` lets mail of this client go in clear text that could have been encrypted.",
     "helo:\n  - {name: one, when: {helo.valid: false}, then: {repair: all, starttls: hide}}\n",
-    "Write `accept_downgrade: true` beside it if that is meant; else `starttls: pass`.")
+    "Write `accept_downgrade: true` beside it if that is meant; else `starttls: uplift`, or `starttls: pass`.")
 CODE(P054, ERROR, "a reply code of the wrong class",
     "`reject` is final and answers 5xx; `tempfail` asks for another try and answers 4xx; an answer of 2xx would accept what is refused. When a client connects, only 554 and 421 are possible (RFC 5321 3.1).",
     "helo:\n  - {name: one, when: {helo.valid: false}, then: {reject: {code: 250}}}\n",
@@ -334,6 +338,11 @@ CODE(P088, ERROR, "a verb that requires what comes after it",
     "commands: {EHLO: {require: auth}}\n",
     "Require it of MAIL.")
 
+CODE(P089, ERROR, "a deadline out of range",
+    "A deadline of a policy is a duration from a second to a day.",
+    "timeouts: {command: 0s}\n",
+    "Write a duration, as in 30s or 5m. Without the key the configuration's deadline holds.")
+
 CODE(P101, WARNING, "a rule that can never fire",
     "An earlier rule of the stage decides whatever this one would: the first match wins. That is proven, not guessed.",
     "helo:\n  - {name: one, when: {helo.valid: false}, then: reject}\n  - {name: two, when: {helo.valid: false}, then: accept}\n",
@@ -353,11 +362,11 @@ CODE(P104, WARNING, "repairs that may not suffice",
 CODE(P105, EITHER, "a changed name, and nothing said of STARTTLS",
     "After STARTTLS the client greets again inside TLS, where the gate cannot change the name: the server would refuse the old one there. On a listener with `tls: {client: pass}` this is an error.",
     "helo:\n  - {name: one, when: {helo.valid: false}, then: {repair: all}}\n",
-    "Write `starttls: pass` for clients that never use TLS, or `starttls: hide` with `accept_downgrade: true`.")
+    "Write `starttls: uplift`, `starttls: pass` for clients that never use TLS, or `starttls: hide` with `accept_downgrade: true`.")
 CODE(P106, ERROR, "an inspection that TLS would blind",
     "The listener has `require_inspection: true` and lets TLS pass unread; what a client says inside TLS no rule sees.",
     NULL,
-    "Hide STARTTLS on the listener, or do without `require_inspection`.")
+    "Let TLS end at the gate (`client: terminate`, `intercept`), hide STARTTLS on the listener, or do without `require_inspection`.")
 CODE(P107, WARNING, "fewer than 100 recipients",
     "A server must take at least 100 recipients a message (RFC 5321 4.5.3.1.8); clients rely on it.",
     "limits: {recipients: 10}\n",
@@ -379,6 +388,10 @@ CODE(P111, WARNING, "a refusal for DNS alone",
     "RFC 5321 4.1.4 forbids refusing mail only because the HELO name does not lead to the client; many honest servers have such names.",
     "helo:\n  - {name: one, when: {helo.dns: [none, nxdomain]}, then: reject}\n",
     "Add another condition, as `client.dnsbl`, or write `allow_rfc5321_4_1_4: true` if that is meant.")
+CODE(P112, WARNING, "a final reply that is not waited for",
+    "A server may take ten minutes for its reply to the end of data (RFC 5321 4.5.3.2.6). Who gives up before sends the message again, and the server may have taken it twice.",
+    "timeouts: {data_end: 1m}\n",
+    "Leave the ten minutes of the configuration.")
 CODE(P113, WARNING, "rules that STARTTLS blinds",
     "The listener lets TLS pass unread: of a client that uses it the gate sees neither MAIL nor RCPT, and the rules of these stages judge nothing.",
     NULL,
@@ -500,6 +513,29 @@ CODE(C101, WARNING, "the server sees the gate's address",
     "A server that trusts that address, as an inside one often does, is an open relay for everybody who reaches the gate.",
     "listeners:\n  a: {mode: explicit, bind: 127.0.0.1:2525, upstream: 127.0.0.1:2600, policy: inbound.yaml}\n",
     "Take the gate's address out of what the server trusts (mynetworks, relay_from_hosts), or use tproxy with `source: client`.")
+CODE(C056, ERROR, "rates over too many different times",
+    "Each length of time that a `rate_per_client` names, here or in a policy, is counted for every client; four are the most.",
+    NULL,
+    "Give some of the rates the same time: 600/10m is much the same as 60/1m.")
+CODE(C057, ERROR, "TLS with servers that the gate does not speak",
+    "`server` in `tls` says how the gate encrypts the server's leg; with `pass` the handshake is the client's own, with `hide` there is none, and no rule of the policy says `starttls: uplift`. Or it says the contrary of `uplift`.",
+    "listeners:\n  inbound:\n    mode: tproxy\n    tls: {client: pass, server: require}\n    policy: inbound.yaml\n",
+    "Write `client: uplift`, `terminate` or `intercept` beside it, or `starttls: uplift` in the policy, or take `server` out.")
+CODE(C058, ERROR, "nothing to speak TLS with",
+    "Where TLS ends at the gate, it shows the client a certificate: of `terminate` one of `certificates`, of `intercept` one that `authority` signs.",
+    "listeners:\n  inbound:\n    mode: tproxy\n    tls: {client: terminate}\n    policy: inbound.yaml\n",
+    "Write `certificates: [{chain: mx.pem, key: mx.key}]`, or `authority: {chain: ca.pem, key: ca.key}`.")
+CODE(C059, ERROR, "a key of `tls` that has no effect",
+    "It belongs to a mode that neither the listener nor a rule of its policy asks for, and whoever wrote it expects something of it.",
+    "listeners:\n  inbound:\n    mode: tproxy\n    tls: {client: pass, ciphers: AES128-GCM-SHA256}\n    policy: inbound.yaml\n",
+    "Take it out, or write the mode that it belongs to.")
+CODE(C060, ERROR, "a bad path of certificates and keys",
+    "A pair is a file with the certificate and those that lead to its root, and a file with its key, both PEM.",
+    "listeners:\n  inbound:\n    mode: tproxy\n    tls: {client: terminate, certificates: mx.pem}\n    policy: inbound.yaml\n",
+    "Write `certificates: [{chain: mx.pem, key: mx.key}]`.")
+CODE(C061, ERROR, "certificates and keys that cannot be used",
+    "A file cannot be read, a key does not fit its certificate, or OpenSSL does not know a cipher or a group: the gate would not start.",
+    "listeners:\n  inbound:\n    mode: tproxy\n    tls: {client: terminate, certificates: [{chain: none.pem, key: none.key}]}\n    policy: inbound.yaml\n",
+    "Check as root, who can read keys. `openssl x509 -in mx.pem -noout -text` and `openssl pkey -in mx.key -noout` show what the files are.")
 /* clang-format on */
-
 #undef CODE

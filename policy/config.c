@@ -206,26 +206,82 @@ read_timeouts(const struct reader *reader, const struct yaml_node *node,
 	read_timeout(reader, node, "data_block", &out->data_block);
 	read_timeout(reader, node, "data_end", &out->data_end);
 	read_timeout(reader, node, "connect", &out->connect);
+	read_timeout(reader, node, "handshake", &out->handshake);
+}
+
+static void
+read_number(const struct reader *reader, const struct yaml_node *map,
+    const char *key, unsigned most, unsigned *out)
+{
+	const struct yaml_node *node = yaml_get(map, key);
+	uint64_t number;
+
+	if (node == NULL)
+		return;
+	if (!yaml_u64(node, &number) || number == 0 || number > most)
+		reader_error(reader, "C032", node, NULL,
+		    "`%s` must be a number from 1 to %u%s", key, most,
+		    reader_unquote(node));
+	else
+		*out = (unsigned)number;
 }
 
 static void
 read_limits(const struct reader *reader, const struct yaml_node *node,
     struct config *config)
 {
-	const struct yaml_node *sessions = yaml_get(node, "sessions");
-	uint64_t number;
+	const struct yaml_node *rate = yaml_get(node, "rate_per_client");
+	const struct yaml_node *enforce = yaml_get(node, "enforce");
+	const struct yaml_node *never = yaml_get(node, "never");
+	struct config_client_limits *out = &config->client_limits;
 
 	if (reader_map(reader, node, "`limits`") == NULL)
 		return;
 	reader_check_keys(reader, node, SECTION_LIMITS, "`limits`");
-	if (sessions == NULL)
-		return;
-	if (!yaml_u64(sessions, &number) || number == 0 || number > 1000000)
-		reader_error(reader, "C032", sessions, NULL,
-		    "`sessions` must be a number from 1 to 1000000%s",
-		    reader_unquote(sessions));
+	read_number(reader, node, "sessions", 1000000, &config->sessions_max);
+	read_number(
+	    reader, node, "sessions_per_client", 1000000, &out->sessions);
+	read_number(reader, node, "ipv6_prefix", 128, &out->ipv6_prefix);
+	if (rate != NULL)
+		policy_read_rate(reader, rate, "C032", &out->rate);
+	if (enforce != NULL)
+		reader_bool(reader, enforce, "`enforce`", &out->enforce);
+	if (never != NULL)
+		config_read_prefixes(
+		    reader, never, &out->never, &out->never_count);
+}
+
+static void
+add_window(
+    const struct reader *reader, struct config *config, uint32_t length_ms)
+{
+	uint32_t *windows = config->client_limits.windows;
+	unsigned i = 0;
+
+	while (i < CONFIG_WINDOWS_MAX && windows[i] != 0 &&
+	       windows[i] != length_ms)
+		i++;
+	if (i < CONFIG_WINDOWS_MAX)
+		windows[i] = length_ms;
 	else
-		config->sessions_max = (unsigned)number;
+		reader_error(reader, "C056", yaml_root(reader->file), NULL,
+		    "the configuration and its policies have rates over more "
+		    "than %d different times",
+		    (int)CONFIG_WINDOWS_MAX);
+}
+
+static void
+collect_windows(const struct reader *reader, struct config *config)
+{
+	struct policy_rate rate;
+
+	add_window(reader, config, config->client_limits.rate.ms);
+	for (unsigned i = 0; i < config->listener_count; i++)
+		for (unsigned k = 0;
+		     config->listeners[i].policy != NULL &&
+		     policy_rate_at(config->listeners[i].policy, k, &rate);
+		     k++)
+			add_window(reader, config, rate.ms);
 }
 
 static void
@@ -265,12 +321,15 @@ set_defaults(struct config *config)
 			  : processors > WORKERS_MAX ? WORKERS_MAX
 						     : (unsigned)processors;
 	config->sessions_max = SESSIONS_DEFAULT;
+	config->client_limits = (struct config_client_limits){
+	    .sessions = 50, .rate = {60, 60000}, .ipv6_prefix = 64};
 	config->log_daemon_events = true;
 	config->timeouts = (struct config_timeouts){.greeting = 300000,
 	    .command = 300000,
 	    .data_block = 180000,
 	    .data_end = 600000,
-	    .connect = 30000};
+	    .connect = 30000,
+	    .handshake = 30000};
 	config->dns = (struct config_dns){.timeout_ms = 3000, .cache = 10000};
 	gethostname(host, sizeof(host) - 1);
 	config->node = slice_dup(slice_str(host));
@@ -327,6 +386,7 @@ read_root(struct config *config, const struct reader *reader,
 	else if (!reader_is_misspelt(root, SECTION_CONFIG, "listeners"))
 		reader_error(reader, "C029", root, NULL,
 		    "the configuration has no `listeners`");
+	collect_windows(reader, config);
 }
 
 struct config *
@@ -363,6 +423,7 @@ config_free(struct config **config_p)
 	free(config->sinks);
 	free(config->dns.servers);
 	free(config->never_ban);
+	free(config->client_limits.never);
 	free(config->user);
 	free(config->node);
 	free(config);

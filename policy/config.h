@@ -31,7 +31,20 @@ enum config_on_upstream {
 };
 enum config_tls_client {
 	CONFIG_TLS_PASS,
-	CONFIG_TLS_HIDE
+	CONFIG_TLS_HIDE,
+	CONFIG_TLS_UPLIFT, /* the server's leg is encrypted, the client's not */
+	CONFIG_TLS_TERMINATE, /* with certificates of ours */
+	CONFIG_TLS_INTERCEPT, /* with one made for the server's name */
+	CONFIG_TLS_REFUSE     /* STARTTLS is offered, and refused */
+};
+/* Whether the gate encrypts the server's leg. */
+enum config_tls_server {
+	CONFIG_SERVER_UNSAID, /* as of uplift `require`, else `mirror` */
+	CONFIG_SERVER_MIRROR, /* as the client's is */
+	CONFIG_SERVER_REQUIRE,
+	CONFIG_SERVER_VERIFY, /* and it must be who it ought to be */
+	CONFIG_SERVER_OPPORTUNISTIC,
+	CONFIG_SERVER_NONE
 };
 enum config_sink_kind {
 	CONFIG_SINK_FILE,
@@ -43,7 +56,8 @@ enum config_sink_kind {
 
 enum {
 	CONFIG_BASE_PORT = 12525, /* of interception listeners without `bind` */
-	CONFIG_DNS_SERVERS_MAX = 4
+	CONFIG_DNS_SERVERS_MAX = 4,
+	CONFIG_WINDOWS_MAX = 4
 };
 
 struct config_intercept {
@@ -56,6 +70,29 @@ struct config_intercept {
 	struct prefix *to;
 	unsigned to_count;
 	bool from_host; /* redirect: what the host itself sends */
+};
+
+/* PEM files. */
+struct config_pair {
+	char *chain, *key;
+};
+
+/* Of a listener: TLS on both its legs.  NULL: the default. */
+struct config_tls {
+	enum config_tls_client client;
+	enum config_tls_server server;
+	struct config_pair *certificates;
+	unsigned certificate_count;
+	struct config_pair authority; /* of intercept */
+	struct prefix *bypass;        /* servers whose handshake passes */
+	unsigned bypass_count;
+	bool implicit; /* TLS from the first octet on */
+	bool only_1_3;
+	char *ciphers, *groups;
+	bool ask_certificate; /* of clients */
+	char *client_roots;   /* ... and who vouches for them */
+	char *roots;          /* who vouches for servers */
+	char *server_name;    /* who every server ought to be */
 };
 
 struct config_listener {
@@ -73,7 +110,8 @@ struct config_listener {
 	enum config_source source;
 	enum config_on_failure on_failure;
 	enum config_on_upstream on_upstream_failure;
-	enum config_tls_client tls_client;
+	struct config_tls tls;
+	bool greet_first; /* greeting: gate */
 	bool require_inspection;
 	unsigned line; /* in the configuration file */
 };
@@ -90,6 +128,7 @@ struct config_timeouts {
 	uint32_t data_block; /* between two blocks of message text */
 	uint32_t data_end;   /* the reply to the end of data */
 	uint32_t connect;    /* the upstream connection */
+	uint32_t handshake;  /* a whole one of TLS */
 };
 
 struct config_dns {
@@ -97,6 +136,19 @@ struct config_dns {
 	unsigned server_count;    /* 0: those of the system */
 	uint32_t timeout_ms;
 	unsigned cache; /* answers, of each worker */
+};
+
+/* `limits`, as far as they are counted per client. */
+struct config_client_limits {
+	unsigned sessions;
+	struct policy_rate rate;
+	unsigned ipv6_prefix;
+	bool enforce;
+	struct prefix *never;
+	unsigned never_count;
+	/* Milliseconds of all rates that are asked for, here and by policies;
+	 * 0 behind the last. */
+	uint32_t windows[CONFIG_WINDOWS_MAX];
 };
 
 struct config {
@@ -115,8 +167,14 @@ struct config {
 	struct prefix *never_ban; /* whom no rule keeps away */
 	unsigned never_ban_count;
 	unsigned sessions_max; /* limits.sessions, over all workers */
-	char *node;            /* the host's name, or `node` */
+	struct config_client_limits client_limits;
+	char *node; /* the host's name, or `node` */
 };
+
+/* Whether the listener, or a rule of its policy, orders that: uplift, terminate
+ * or intercept. */
+bool config_uses_tls(
+    const struct config_listener *listener, enum policy_starttls what);
 
 /* As policy_load: every error of the configuration and of its policies goes
  * to `diag`; NULL where there was one. */

@@ -196,38 +196,6 @@ check_binds(const struct config *config, const struct reader *reader,
 /* --- the listener ------------------------------------------------------------------------- */
 
 static void
-read_tls(const struct reader *reader, const struct yaml_node *node,
-    struct config_listener *out)
-{
-	static const char *const words[] = {
-	    "pass", "hide", "terminate", "intercept", "uplift", "refuse"};
-	const struct yaml_node *client = yaml_get(node, "client");
-	const struct yaml_node *accept = yaml_get(node, "accept_downgrade");
-	bool accepted = false;
-
-	if (reader_map(reader, node, "`tls`") == NULL)
-		return;
-	reader_check_keys(reader, node, SECTION_TLS, "`tls`");
-	if (accept != NULL)
-		reader_bool(reader, accept, "`accept_downgrade`", &accepted);
-	if (client == NULL)
-		return;
-	int at = reader_word(reader, client, "`client`", words, 6);
-	if (at >= 2)
-		reader_error(reader, "C013", client, NULL,
-		    "`tls: {client: %s}` is not built in this version; it "
-		    "can be pass or hide",
-		    words[at]);
-	if (at == 1 && !accepted)
-		reader_error(reader, "C043", client, NULL,
-		    "`client: hide` takes encryption from every session: "
-		    "write `accept_downgrade: true` beside it if that is "
-		    "meant");
-	if (at == 1)
-		out->tls_client = CONFIG_TLS_HIDE;
-}
-
-static void
 read_source(const struct reader *reader, const struct yaml_node *map,
     struct config_listener *out)
 {
@@ -287,8 +255,8 @@ read_policy(const struct reader *reader, const struct yaml_node *map,
 	if (out->policy != NULL)
 		policy_check_listener(out->policy,
 		    &(struct policy_listener_facts){slice_str(out->name),
-			out->tls_client == CONFIG_TLS_PASS,
-			out->require_inspection},
+			out->tls.client == CONFIG_TLS_PASS,
+			out->tls.bypass_count > 0, out->require_inspection},
 		    reader->diag);
 }
 
@@ -303,8 +271,7 @@ read_words(const struct reader *reader, const struct yaml_node *map,
 
 	if ((node = yaml_get(map, "greeting")) != NULL &&
 	    reader_word(reader, node, "`greeting`", greetings, 2) == 1)
-		reader_error(reader, "C013", node, NULL,
-		    "`greeting: gate` is not built in this version");
+		out->greet_first = true;
 	if ((node = yaml_get(map, "on_failure")) != NULL) {
 		out->on_failure =
 		    reader_word(reader, node, "`on_failure`", failures, 2) == 1
@@ -395,8 +362,9 @@ read_listener(struct config *config, const struct reader *reader,
 	}
 	read_words(reader, map, out);
 	if (yaml_get(map, "tls") != NULL)
-		read_tls(reader, yaml_get(map, "tls"), out);
+		config_read_tls(reader, yaml_get(map, "tls"), &out->tls);
 	read_policy(reader, map, out);
+	config_check_tls(reader, map, out);
 	config->listener_count++;
 }
 
@@ -453,4 +421,5 @@ config_free_listener(struct config_listener *listener)
 	free(listener->name);
 	free(listener->policy_path);
 	policy_free(&listener->policy);
+	config_free_tls(&listener->tls);
 }

@@ -12,6 +12,8 @@
  */
 #include "policy/helo_private.h"
 
+#include <assert.h>
+
 enum {
 	/* Fewer joined digits match by chance: 10.0.0.1 is in host10001. */
 	JOINED_MIN = 6,
@@ -244,8 +246,7 @@ groups_match(struct slice name, size_t at, const uint8_t address[16], int i)
 		if (shortened)
 			break;
 	}
-	if (!shortened)
-		return false;
+	assert(shortened);
 	at++;
 	for (i++; i < 8 && group(address, i) == 0; i++) {
 		/* zeros written out behind the gap belong to the rest */

@@ -36,6 +36,7 @@
 #define TYPE_STEPS           PLAIN(STEPS)
 #define TYPE_FACTS           PLAIN(FACTS)
 #define TYPE_SINKS           PLAIN(SINKS)
+#define TYPE_RATE            PLAIN(RATE)
 #define TYPE_ONE_OF(text)    {.kind = KEY_KIND_ONE_OF, .words = text}
 #define TYPE_SOME_OF(text)   {.kind = KEY_KIND_SOME_OF, .words = text}
 #define TYPE_COMMANDS(text)  {.kind = KEY_KIND_COMMANDS, .words = text}

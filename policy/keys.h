@@ -31,6 +31,7 @@ enum key_need {
 	KIND(NUMBER, NULL)                                                    \
 	KIND(AUTO_OR, NULL)                                                   \
 	KIND(DURATION, NULL)                                                  \
+	KIND(RATE, "N/DURATION, 1 to 60000 in 1s to 1h, as 60/1m")            \
 	KIND(SIZE, NULL)                                                      \
 	KIND(DAY, "YYYY-MM-DD")                                               \
 	KIND(STATUS, "an enhanced status code, as in 5.7.1")                  \

@@ -164,6 +164,8 @@ read_rules_of(struct policy *policy, const struct reader *reader,
 	const struct yaml_node *caps = yaml_get(root, "capabilities");
 	const struct yaml_node *limits = yaml_get(root, "limits");
 	const struct yaml_node *commands = yaml_get(root, "commands");
+	const struct yaml_node *protocol = yaml_get(root, "protocol");
+	const struct yaml_node *timeouts = yaml_get(root, "timeouts");
 
 	policy_read_rules(policy, reader, root, included);
 	if (caps != NULL)
@@ -172,6 +174,10 @@ read_rules_of(struct policy *policy, const struct reader *reader,
 		policy_read_limits(policy, reader, limits);
 	if (commands != NULL)
 		policy_read_commands(policy, reader, commands);
+	if (protocol != NULL)
+		policy_read_protocol(policy, reader, protocol);
+	if (timeouts != NULL)
+		policy_read_timeouts(policy, reader, timeouts);
 }
 
 /* --- files ---------------------------------------------------------------------------- */

@@ -30,6 +30,11 @@ enum policy_verb {
 	POLICY_VERB_EHLO
 };
 
+/* Of the client's handshake; empty: none. */
+struct policy_tls {
+	struct slice version, cipher, sni, subject, fingerprint;
+};
+
 /* What is known when the question is asked.  Slices are the caller's. */
 struct policy_facts {
 	/* at every stage */
@@ -37,6 +42,7 @@ struct policy_facts {
 	struct endpoint server; /* whom the client meant to reach */
 	struct slice listener;  /* the listener's name in the configuration */
 	bool tls;               /* the client's leg is encrypted now */
+	struct policy_tls tls_of;
 	bool auth;              /* the client has authenticated */
 	struct slice auth_user; /* as whom, where that could be read */
 	/* from helo on */
@@ -84,7 +90,11 @@ enum policy_at {
 enum policy_starttls {
 	POLICY_STARTTLS_UNSAID, /* the listener's own setting holds */
 	POLICY_STARTTLS_PASS,
-	POLICY_STARTTLS_HIDE
+	POLICY_STARTTLS_HIDE,
+	POLICY_STARTTLS_UPLIFT, /* and the server's leg is encrypted */
+	POLICY_STARTTLS_TERMINATE,
+	POLICY_STARTTLS_INTERCEPT,
+	POLICY_STARTTLS_REFUSE
 };
 
 /* Which rule spoke.  The policy owns the text. */
@@ -186,17 +196,57 @@ enum policy_permit policy_command(const struct policy *policy,
     struct slice verb, const struct policy_facts *facts,
     struct policy_reply *reply);
 
+/* So many within a time; count 0: any number. */
+struct policy_rate {
+	unsigned count;
+	uint32_t ms;
+};
+
 /* `limits:`: what holds for a client of these facts at MAIL; 0: no limit.  The first
  * entry whose `when` matches and that names the limit gives it. */
 struct policy_limits {
 	unsigned errors;     /* refused commands before 421; default 20 */
 	unsigned recipients; /* of one message */
 	unsigned messages;   /* of one session */
+	unsigned junk;       /* commands without a message; default 100 */
+	unsigned commands;   /* of one session */
+	unsigned data_rate;  /* octets of text a second; default 100 */
 	uint64_t size;       /* octets of one message, declared or sent */
-	bool monitor;        /* what is over a limit is only noted */
+	unsigned sessions_per_client;
+	struct policy_rate rate_per_client;
+	bool monitor; /* what is over a limit is only noted */
 };
 void policy_limits(const struct policy *policy,
     const struct policy_facts *facts, struct policy_limits *out);
+/* The i-th rate that any limit of the policy names; false: there are no more. */
+bool policy_rate_at(
+    const struct policy *policy, unsigned i, struct policy_rate *out);
+
+/* `protocol:`, how strict the conversation is read.  Under monitor the gate
+ * acts as if it were lenient, and notes what it would have done. */
+enum policy_pipelining {
+	POLICY_PIPELINING_AUTO, /* reject where PIPELINING was not offered */
+	POLICY_PIPELINING_REJECT,
+	POLICY_PIPELINING_HOLD
+};
+struct policy_protocol {
+	bool reject_bare_newline;
+	bool log_early_talker; /* else refuse who speaks before the 220 */
+	enum policy_pipelining pipelining;
+	struct slice banner; /* a template; empty: the server's own passes */
+};
+const struct policy_protocol *policy_protocol(const struct policy *policy);
+/* The greeting in place of the server's: "220 text" without CRLF.  0: there is
+ * none. */
+size_t policy_banner(const struct policy *policy,
+    const struct policy_facts *facts, char out[POLICY_REPLY_MAX]);
+
+/* `timeouts:` in milliseconds; 0: the configuration's alone holds, else the
+ * shorter of both. */
+struct policy_timeouts {
+	uint32_t greeting, command, data_block, data_end, connect;
+};
+const struct policy_timeouts *policy_timeouts(const struct policy *policy);
 
 /*
  * The server refused a forwarded name: the n-th candidate (from 0) that
@@ -206,6 +256,12 @@ void policy_limits(const struct policy *policy,
 bool policy_server_refusal_candidate(const struct policy *policy,
     const struct policy_facts *facts, struct slice refused, unsigned n,
     struct helo_repaired *out);
+/* What becomes of STARTTLS where such a candidate goes on. */
+enum policy_starttls policy_server_refusal_starttls(
+    const struct policy *policy);
+/* Whether an action of the policy says that of STARTTLS. */
+bool policy_orders_starttls(
+    const struct policy *policy, enum policy_starttls what);
 
 /* Whether policy-wide `mode: monitor` is set. */
 bool policy_is_monitor(const struct policy *policy);

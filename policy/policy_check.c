@@ -27,6 +27,7 @@ complain_starttls(const struct yaml_file *file, struct diag *diag,
 	    node, NULL,
 	    "this changes the name and does not say what becomes of STARTTLS%s"
 	    "%.*s%s: inside TLS the client says the old name again; write "
+	    "`starttls: uplift`, so that the gate encrypts the server's leg, "
 	    "`starttls: pass` for clients that never use it, or `starttls: "
 	    "hide` with `accept_downgrade: true`",
 	    alone ? "" : " on listener `", SLICE_FMT(listener),
@@ -54,6 +55,12 @@ check_starttls(
 		    policy->file, diag, policy->refusal_node, listener);
 }
 
+static const char *
+blindfold(const struct policy_listener_facts *listener)
+{
+	return listener->tls_pass ? "`tls: {client: pass}`" : "`tls: {bypass}`";
+}
+
 /* A fact that cannot be seen once STARTTLS passes through. */
 static void
 check_inspection(const struct policy *policy, struct diag *diag,
@@ -63,10 +70,10 @@ check_inspection(const struct policy *policy, struct diag *diag,
 		return;
 	yaml_complain(policy->file, diag, DIAG_ERROR, "P106",
 	    yaml_root(policy->file), NULL,
-	    "listener `%.*s` requires inspection, and its `tls: {client: "
-	    "pass}` lets a client hide the names it says inside TLS from the "
-	    "helo rules of this policy",
-	    SLICE_FMT(listener->name));
+	    "listener `%.*s` requires inspection, and its %s lets a client "
+	    "hide the names it says inside TLS from the helo rules of this "
+	    "policy",
+	    SLICE_FMT(listener->name), blindfold(listener));
 }
 
 /* Facts of a stage that comes after STARTTLS. */
@@ -82,10 +89,10 @@ warn_hidden(const struct policy *policy, struct diag *diag,
 		yaml_complain(rules->items[0].file, diag, DIAG_WARNING, "P113",
 		    rules->items[0].node, NULL,
 		    "the rules of `%s` see nothing of a client that uses "
-		    "STARTTLS on listener `%.*s`: its `tls: {client: pass}` "
-		    "hides what is said inside",
+		    "STARTTLS on listener `%.*s`: its %s hides what is said "
+		    "inside",
 		    policy_stage_name((enum policy_stage)stage),
-		    SLICE_FMT(listener->name));
+		    SLICE_FMT(listener->name), blindfold(listener));
 	}
 }
 
@@ -93,7 +100,7 @@ void
 policy_check_listener(const struct policy *policy,
     const struct policy_listener_facts *listener, struct diag *diag)
 {
-	if (!listener->tls_pass)
+	if (!listener->tls_pass && !listener->tls_bypasses)
 		return;
 	check_starttls(policy, diag, listener->name);
 	check_inspection(policy, diag, listener);

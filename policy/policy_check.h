@@ -14,7 +14,8 @@
 
 struct policy_listener_facts {
 	struct slice name;
-	bool tls_pass; /* tls: {client: pass} */
+	bool tls_pass;     /* tls: {client: pass} */
+	bool tls_bypasses; /* ... for some servers */
 	bool require_inspection;
 };
 

@@ -360,6 +360,24 @@ policy_server_refusal_candidate(const struct policy *policy,
 	       !slice_eq_nocase(slice_of(out->name, out->len), refused);
 }
 
+enum policy_starttls
+policy_server_refusal_starttls(const struct policy *policy)
+{
+	return policy->refusal.starttls;
+}
+
+bool
+policy_orders_starttls(const struct policy *policy, enum policy_starttls what)
+{
+	const struct rules *rules = &policy->rules[POLICY_STAGE_HELO];
+	bool orders = policy->otherwise.starttls == what ||
+		      policy->refusal.starttls == what;
+
+	for (unsigned i = 0; i < rules->count; i++)
+		orders |= rules->items[i].then.starttls == what;
+	return orders;
+}
+
 bool
 policy_is_monitor(const struct policy *policy)
 {

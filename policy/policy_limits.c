@@ -11,6 +11,10 @@
 
 enum {
 	ERRORS_DEFAULT = 20,
+	/* As Postfix's smtpd_junk_command_limit. */
+	JUNK_DEFAULT = 100,
+	/* Octets a second: an old modem's line is ten times as fast. */
+	DATA_RATE_DEFAULT = 100,
 	COUNT_MAX = 1000000
 };
 
@@ -31,6 +35,22 @@ read_count(const struct reader *reader, const struct yaml_node *map,
 		    reader_unquote(node));
 	else
 		*out = (unsigned)number;
+}
+
+void
+policy_read_rate(const struct reader *reader, const struct yaml_node *node,
+    const char *code, struct policy_rate *out)
+{
+	uint64_t count, ms;
+
+	if (!yaml_rate(node, &count, &ms) || count == 0 || count > 60000 ||
+	    ms < 1000 || ms > 3600000)
+		reader_error(reader, code, node, NULL,
+		    "`rate_per_client` takes a number to 60000 and a time "
+		    "from 1s to 1h, as in 60/1m%s",
+		    reader_unquote(node));
+	else
+		*out = (struct policy_rate){(unsigned)count, (uint32_t)ms};
 }
 
 static void
@@ -57,12 +77,23 @@ refuse_lookups(const struct reader *reader, const struct clause *clause)
 			    NULL, "what DNS says cannot choose a limit");
 }
 
+/* What is counted per client is decided when it connects. */
+static enum policy_stage
+stage_of(const struct yaml_node *map)
+{
+	return yaml_get(map, "sessions_per_client") != NULL ||
+		       yaml_get(map, "rate_per_client") != NULL
+		   ? POLICY_STAGE_CONNECT
+		   : POLICY_STAGE_MAIL;
+}
+
 static void
 read_limit(struct policy *policy, const struct reader *reader,
     const struct yaml_node *map)
 {
 	struct limit *limit = &policy->limits[policy->limit_count];
 	const struct yaml_node *when = yaml_get(map, "when");
+	const struct yaml_node *rate = yaml_get(map, "rate_per_client");
 
 	*limit = (struct limit){.errors = 0};
 	if (reader_map(reader, map, "`limits`") == NULL)
@@ -71,7 +102,7 @@ read_limit(struct policy *policy, const struct reader *reader,
 	reader_check_keys(reader, map, SECTION_LIMIT, "`limits`");
 	if (when != NULL) {
 		policy_read_when(
-		    policy, reader, when, POLICY_STAGE_MAIL, &limit->when);
+		    policy, reader, when, stage_of(map), &limit->when);
 		refuse_lookups(reader, &limit->when.all);
 		for (unsigned i = 0; i < limit->when.any_count; i++)
 			refuse_lookups(reader, &limit->when.any[i]);
@@ -79,6 +110,13 @@ read_limit(struct policy *policy, const struct reader *reader,
 	read_count(reader, map, "errors", &limit->errors);
 	read_count(reader, map, "recipients", &limit->recipients);
 	read_count(reader, map, "messages", &limit->messages);
+	read_count(reader, map, "junk", &limit->junk);
+	read_count(reader, map, "commands", &limit->commands);
+	read_count(reader, map, "data_rate", &limit->data_rate);
+	read_count(
+	    reader, map, "sessions_per_client", &limit->sessions_per_client);
+	if (rate != NULL)
+		policy_read_rate(reader, rate, "P086", &limit->rate);
 	read_size(reader, map, &limit->size);
 	/* RFC 5321 4.5.3.1.8: a server must take 100 recipients. */
 	if (limit->recipients > 0 && limit->recipients < 100)
@@ -105,6 +143,14 @@ policy_read_limits(struct policy *policy, const struct reader *reader,
 		read_limit(policy, reader, node->items[i]);
 }
 
+/* The first who names the limit gives it. */
+static void
+take(unsigned *out, unsigned limit)
+{
+	if (*out == 0)
+		*out = limit;
+}
+
 void
 policy_limits(const struct policy *policy, const struct policy_facts *facts,
     struct policy_limits *out)
@@ -116,17 +162,32 @@ policy_limits(const struct policy *policy, const struct policy_facts *facts,
 		const struct limit *limit = &policy->limits[i];
 		if (policy_matches(&limit->when, facts, &because) != TRUTH_YES)
 			continue;
-		if (out->errors == 0)
-			out->errors = limit->errors;
-		if (out->recipients == 0)
-			out->recipients = limit->recipients;
-		if (out->messages == 0)
-			out->messages = limit->messages;
+		take(&out->errors, limit->errors);
+		take(&out->recipients, limit->recipients);
+		take(&out->messages, limit->messages);
+		take(&out->junk, limit->junk);
+		take(&out->commands, limit->commands);
+		take(&out->data_rate, limit->data_rate);
+		take(&out->sessions_per_client, limit->sessions_per_client);
+		if (out->rate_per_client.count == 0)
+			out->rate_per_client = limit->rate;
 		if (out->size == 0)
 			out->size = limit->size;
 	}
-	if (out->errors == 0)
-		out->errors = ERRORS_DEFAULT;
+	take(&out->errors, ERRORS_DEFAULT);
+	take(&out->junk, JUNK_DEFAULT);
+	take(&out->data_rate, DATA_RATE_DEFAULT);
+}
+
+bool
+policy_rate_at(const struct policy *policy, unsigned i, struct policy_rate *out)
+{
+	for (unsigned k = 0; k < policy->limit_count; k++)
+		if (policy->limits[k].rate.count > 0 && i-- == 0) {
+			*out = policy->limits[k].rate;
+			return true;
+		}
+	return false;
 }
 
 /* --- commands --------------------------------------------------------------------- */

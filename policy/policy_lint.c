@@ -104,8 +104,6 @@ lint_reach(const struct rules *rules, unsigned at, struct diag *diag)
 static bool
 same_node(const struct yaml_node *a, const struct yaml_node *b)
 {
-	if (a == NULL || b == NULL)
-		return a == b;
 	if (a->kind != b->kind || a->count != b->count ||
 	    !slice_eq(a->text, b->text))
 		return false;
@@ -181,8 +179,8 @@ static bool
 says_who(const struct condition *condition)
 {
 	static const enum fact who[] = {FACT_CLIENT, FACT_SERVER, FACT_PORT,
-	    FACT_LISTENER, FACT_TLS, FACT_VERB, FACT_PTR, FACT_FCRDNS,
-	    FACT_FORM};
+	    FACT_LISTENER, FACT_TLS, FACT_TLS_VERSION, FACT_TLS_CIPHER,
+	    FACT_TLS_SNI, FACT_VERB, FACT_PTR, FACT_FCRDNS, FACT_FORM};
 
 	for (size_t i = 0; i < sizeof(who) / sizeof(who[0]); i++)
 		if (condition->fact == who[i])

@@ -231,9 +231,28 @@ lookup_holds(
 
 /* --- the other facts -------------------------------------------------------------- */
 
+/* Of the handshake; NULL: another fact. */
+static const struct slice *
+tls_text(enum fact fact, const struct policy_tls *tls)
+{
+	if (fact == FACT_TLS_VERSION)
+		return &tls->version;
+	if (fact == FACT_TLS_CIPHER)
+		return &tls->cipher;
+	if (fact == FACT_TLS_SNI)
+		return &tls->sni;
+	if (fact == FACT_TLS_SUBJECT)
+		return &tls->subject;
+	return fact == FACT_TLS_FINGERPRINT ? &tls->fingerprint : NULL;
+}
+
 struct slice
 policy_fact_text(enum fact fact, const struct policy_facts *facts)
 {
+	const struct slice *tls = tls_text(fact, &facts->tls_of);
+
+	if (tls != NULL)
+		return tls->len == 0 ? SLICE("none") : *tls;
 	if (fact == FACT_LISTENER)
 		return facts->listener;
 	if (fact == FACT_AUTH_USER)
@@ -269,6 +288,12 @@ value_matches(
 		return truth_of(
 		    number_matches(value, policy_fact_number(fact, facts)));
 	struct slice text = policy_fact_text(fact, facts);
+	/* What there is not no pattern describes: one for all certificates is
+	 * not one for none. */
+	if (tls_text(fact, &facts->tls_of) != NULL &&
+	    slice_eq_nocase(text, SLICE("none")))
+		return truth_of(value->kind == VALUE_IS &&
+				slice_eq_nocase(value->text, text));
 	return kind == KIND_MAILBOX ? mailbox_matches(value, text, facts)
 				    : text_matches(value, text, text);
 }

@@ -29,10 +29,13 @@ enum policy_section {
 	SECTION_TEST,
 	SECTION_REFUSAL,
 	SECTION_CAPABILITIES,
+	SECTION_PROTOCOL,
+	SECTION_DEADLINES,
 	SECTION_CONFIG,
 	SECTION_LISTENER,
 	SECTION_INTERCEPT,
 	SECTION_TLS,
+	SECTION_PAIR,
 	SECTION_LOG,
 	SECTION_TIMEOUTS,
 	SECTION_DNS,
@@ -246,6 +249,7 @@ struct policy_test {
 	struct slice listener, helo, mail, rcpt, auth_user;
 	enum policy_verb verb;
 	bool tls, fallback, auth, utf8;
+	struct policy_tls tls_of;
 	int64_t size;
 	unsigned rcpt_count;
 	uint64_t wall_s;
@@ -260,7 +264,9 @@ struct policy_test {
 /* An entry of `limits`; 0: it does not say. */
 struct limit {
 	struct when when;
-	unsigned errors, recipients, messages;
+	unsigned errors, recipients, messages, junk, commands, data_rate;
+	unsigned sessions_per_client;
+	struct policy_rate rate;
 	uint64_t size;
 };
 
@@ -306,6 +312,11 @@ struct policy {
 	unsigned limit_count;
 	struct command_rule *commands;
 	unsigned command_count;
+	struct policy_protocol protocol;
+	struct {
+		bool bare_newline, early_talker, pipelining;
+	} said; /* of protocol, by a file so far */
+	struct policy_timeouts timeouts;
 	struct policy_test *tests;
 	unsigned test_count;
 	bool asks_dns;
@@ -322,6 +333,16 @@ void policy_read_limits(struct policy *policy, const struct reader *reader,
     const struct yaml_node *node);
 void policy_read_commands(struct policy *policy, const struct reader *reader,
     const struct yaml_node *node);
+void policy_read_protocol(struct policy *policy, const struct reader *reader,
+    const struct yaml_node *node);
+void policy_read_timeouts(struct policy *policy, const struct reader *reader,
+    const struct yaml_node *node);
+/* N/DURATION within bounds, else complained of with that code. */
+void policy_read_rate(const struct reader *reader, const struct yaml_node *node,
+    const char *code, struct policy_rate *out);
+/* A text with {words}; left as it is where there was a complaint. */
+void policy_read_template(const struct reader *reader,
+    const struct yaml_node *node, struct slice *out);
 /* The rules of a file; `included`: behind those that are there, and overrides
  * of the files that include it hold. */
 void policy_read_rules(struct policy *policy, const struct reader *reader,

@@ -83,7 +83,7 @@ policy_read_starttls(
     const struct reader *reader, const struct yaml_node *map, struct then *out)
 {
 	static const char *const words[] = {
-	    "pass", "hide", "uplift", "terminate"};
+	    "pass", "hide", "uplift", "terminate", "intercept", "refuse"};
 	const struct yaml_node *node = yaml_get(map, "starttls");
 	const struct yaml_node *accept = yaml_get(map, "accept_downgrade");
 	bool accepted = false;
@@ -92,18 +92,13 @@ policy_read_starttls(
 		reader_bool(reader, accept, "`accept_downgrade`", &accepted);
 	if (node == NULL)
 		return;
-	int at = reader_word(reader, node, "`starttls`", words, 4);
-	if (at >= 2)
-		reader_error(reader, "P013", node, NULL,
-		    "`starttls: %s` is not built in this version; it can be "
-		    "pass or hide",
-		    words[at]);
+	int at = reader_word(reader, node, "`starttls`", words, 6);
 	if (at == 1 && !accepted)
 		reader_error(reader, "P053", node, NULL,
 		    "`starttls: hide` takes encryption from this client's "
 		    "mail: write `accept_downgrade: true` beside it if that "
 		    "is meant");
-	if (at == 0 || at == 1)
+	if (at >= 0)
 		out->starttls =
-		    at == 0 ? POLICY_STARTTLS_PASS : POLICY_STARTTLS_HIDE;
+		    (enum policy_starttls)(POLICY_STARTTLS_PASS + at);
 }

@@ -129,14 +129,12 @@ days_of(unsigned year, unsigned month, unsigned day)
 static bool
 digits(struct slice text, unsigned *out)
 {
-	uint64_t number;
-
-	for (size_t i = 0; i < text.len; i++)
+	*out = 0;
+	for (size_t i = 0; i < text.len; i++) {
 		if (!ascii_is_digit(text.ptr[i]))
 			return false;
-	if (!slice_to_u64(text, &number))
-		return false;
-	*out = (unsigned)number;
+		*out = *out * 10 + (unsigned)(text.ptr[i] - '0');
+	}
 	return true;
 }
 

@@ -212,6 +212,23 @@ read_flag(const struct reader *reader, const struct yaml_node *map,
 }
 
 static void
+read_tls(const struct reader *reader, const struct yaml_node *map,
+    struct policy_test *out)
+{
+	struct policy_tls *tls = &out->tls_of;
+	const struct {
+		const char *key;
+		struct slice *text;
+	} keys[] = {{"tls_version", &tls->version},
+	    {"tls_cipher", &tls->cipher}, {"tls_sni", &tls->sni},
+	    {"tls_client_subject", &tls->subject},
+	    {"tls_client_fingerprint", &tls->fingerprint}};
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		out->tls |= read_text(reader, map, keys[i].key, keys[i].text);
+}
+
+static void
 read_test(struct policy *policy, const struct reader *reader,
     const struct yaml_node *map, struct policy_test *out)
 {
@@ -234,6 +251,7 @@ read_test(struct policy *policy, const struct reader *reader,
 		    SLICE_FMT(slice_head(out->rule, 64)));
 	read_continues(policy, reader, map, out);
 	read_flag(reader, map, "tls", &out->tls);
+	read_tls(reader, map, out);
 	read_flag(reader, map, "fallback", &out->fallback);
 	read_flag(reader, map, "utf8", &out->utf8);
 	read_given(reader, map, out);
@@ -395,6 +413,7 @@ policy_test_run(const struct policy *policy, unsigned i, struct buf *out)
 	    .server = test->server,
 	    .listener = test->listener,
 	    .tls = test->tls,
+	    .tls_of = test->tls_of,
 	    .auth = test->auth,
 	    .auth_user = test->auth_user,
 	    .verb = test->verb,

@@ -102,8 +102,8 @@ text_flaw(const struct yaml_node *node)
 					: ": write it in ASCII";
 }
 
-static void
-read_template(const struct reader *reader, const struct yaml_node *node,
+void
+policy_read_template(const struct reader *reader, const struct yaml_node *node,
     struct slice *out)
 {
 	struct slice bad;
@@ -140,7 +140,7 @@ read_reply(const struct reader *reader, const struct yaml_node *node,
 	if (status != NULL)
 		read_status(reader, status, out);
 	if (text != NULL)
-		read_template(reader, text, &out->text);
+		policy_read_template(reader, text, &out->text);
 }
 
 /* --- rewrite ------------------------------------------------------------------------ */
@@ -151,7 +151,7 @@ read_rewrite(
 {
 	struct helo judged;
 
-	read_template(reader, node, &out->rewrite);
+	policy_read_template(reader, node, &out->rewrite);
 	if (out->rewrite.len == 0 || !policy_template_is_constant(out->rewrite))
 		return;
 	helo_analyse(out->rewrite, NULL, &judged);

@@ -444,6 +444,35 @@ is_special(struct condition *condition, const struct yaml_node *node,
 	return true;
 }
 
+static bool
+is_fingerprint(struct slice text)
+{
+	for (size_t i = 0; i < text.len; i++)
+		if (memchr("0123456789abcdefABCDEF", text.ptr[i], 22) == NULL)
+			return false;
+	return text.len == 64;
+}
+
+/* A text that the fact never is would be a rule that never fires. */
+static bool
+can_be(const struct when_context *context, enum fact fact,
+    const struct yaml_node *node)
+{
+	bool version = fact == FACT_TLS_VERSION;
+
+	if ((!version && fact != FACT_TLS_FINGERPRINT) ||
+	    yaml_is(node, "none") ||
+	    (version &&
+		(yaml_is(node, "TLSv1.2") || yaml_is(node, "TLSv1.3"))) ||
+	    (!version && is_fingerprint(node->text)))
+		return true;
+	reader_error(context->reader, "P047", node, NULL,
+	    version
+		? "`tls.version` is TLSv1.2, TLSv1.3 or none"
+		: "a fingerprint is 64 hex digits, without colons, or none");
+	return false;
+}
+
 unsigned
 policy_read_value(const struct when_context *context,
     struct condition *condition, const struct yaml_node *node,
@@ -463,6 +492,8 @@ policy_read_value(const struct when_context *context,
 		return read_map(context, condition, node, out, room);
 	if (is_special(condition, node, out, &count))
 		return count;
+	if (!can_be(context, condition->fact, node))
+		return 0;
 	return read_scalar(context, fact_kind(condition->fact), node, out);
 }
 

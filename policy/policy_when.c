@@ -57,19 +57,9 @@ static void
 complain_of_fact(
     const struct when_context *context, const struct yaml_node *key)
 {
-	static const char *const unbuilt[] = {"tls.version", "tls.cipher",
-	    "tls.sni", "tls.client_subject", "tls.client_fingerprint"};
 	const char *names[FACT_COUNT];
 	char hint[96];
 
-	for (size_t i = 0; i < sizeof(unbuilt) / sizeof(unbuilt[0]); i++) {
-		if (!slice_eq(key->text, slice_str(unbuilt[i])))
-			continue;
-		reader_error(context->reader, "P013", key, NULL,
-		    "the fact `%.*s` is not built in this version",
-		    SLICE_FMT(key->text));
-		return;
-	}
 	for (unsigned i = 0; i < FACT_COUNT; i++)
 		names[i] = fact_name((enum fact)i);
 	const char *near = diag_nearest(key->text, names, FACT_COUNT);

@@ -67,6 +67,9 @@ void yaml_complain(const struct yaml_file *file, struct diag *diag,
 bool yaml_bool(const struct yaml_node *node, bool *out);
 bool yaml_u64(const struct yaml_node *node, uint64_t *out);
 bool yaml_duration(const struct yaml_node *node, uint64_t *out_ms);
+/* COUNT/DURATION, as 60/1m. */
+bool yaml_rate(
+    const struct yaml_node *node, uint64_t *out_count, uint64_t *out_ms);
 bool yaml_size(const struct yaml_node *node, uint64_t *out);
 bool yaml_is_null(const struct yaml_node *node);
 bool yaml_is(const struct yaml_node *node, const char *word);

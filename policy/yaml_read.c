@@ -51,33 +51,51 @@ yaml_u64(const struct yaml_node *node, uint64_t *out)
 
 /* Digits and one letter of a unit. */
 static bool
-scaled(const struct yaml_node *node, const char *units, const uint64_t *factors,
+scaled(struct slice text, const char *units, const uint64_t *factors,
     uint64_t *out)
 {
-	struct slice text = node->text;
-	uint64_t factor = 1;
-
-	if (node->kind != YAML_SCALAR || node->quoted || text.len == 0)
+	if (text.len == 0)
 		return false;
 	const char *unit = strchr(units, text.ptr[text.len - 1]);
 	if (unit == NULL || *unit == '\0')
 		return false;
-	factor = factors[unit - units];
 	if (!slice_to_u64(slice_head(text, text.len - 1), out) ||
 	    *out > UINT32_MAX)
 		return false;
-	*out *= factor;
+	*out *= factors[unit - units];
 	return true;
+}
+
+static bool
+is_plain(const struct yaml_node *node)
+{
+	return node->kind == YAML_SCALAR && !node->quoted;
+}
+
+static bool
+read_duration(struct slice text, uint64_t *out_ms)
+{
+	static const uint64_t factors[] = {1000, 60000, 3600000, 86400000};
+
+	return scaled(text, "smhd", factors, out_ms);
 }
 
 bool
 yaml_duration(const struct yaml_node *node, uint64_t *out_ms)
 {
-	static const uint64_t factors[] = {1000, 60000, 3600000, 86400000};
-
 	if (yaml_u64(node, out_ms))
 		return *out_ms == 0;
-	return scaled(node, "smhd", factors, out_ms);
+	return is_plain(node) && read_duration(node->text, out_ms);
+}
+
+bool
+yaml_rate(const struct yaml_node *node, uint64_t *out_count, uint64_t *out_ms)
+{
+	ptrdiff_t slash = slice_find(node->text, '/');
+
+	return is_plain(node) && slash != -1 &&
+	       slice_to_u64(slice_head(node->text, (size_t)slash), out_count) &&
+	       read_duration(slice_from(node->text, (size_t)slash + 1), out_ms);
 }
 
 bool
@@ -86,7 +104,8 @@ yaml_size(const struct yaml_node *node, uint64_t *out)
 	static const uint64_t factors[] = {
 	    1 << 10, 1 << 20, 1 << 30, 1 << 10, 1 << 20, 1 << 30};
 
-	return yaml_u64(node, out) || scaled(node, "kmgKMG", factors, out);
+	return yaml_u64(node, out) ||
+	       (is_plain(node) && scaled(node->text, "kmgKMG", factors, out));
 }
 
 static bool

@@ -51,7 +51,8 @@ enum audit_event {
 	TYPE(BY_OR_NULL, "\"enum\": [\"server\", \"gate\", null]")             \
 	TYPE(CODE,                                                             \
 	    "\"type\": \"string\", \"pattern\": \"^([A-Zcs][A-Z-]|--)$\"")     \
-	TYPE(LEG, "\"enum\": [\"none\", \"passed\", \"unseen\"]")              \
+	TYPE(LEG, "\"enum\": [\"none\", \"passed\", \"unseen\", "              \
+		  "\"TLSv1.2\", \"TLSv1.3\"]")                                 \
 	TYPE(BLIND, "\"enum\": [\"starttls\", \"splice\"]")                    \
 	TYPE(AUTH, "\"enum\": [\"accepted\", \"deferred\", \"refused\", "      \
 		   "\"unfinished\"]")                                          \
@@ -120,6 +121,10 @@ enum audit_type {
 	FIELD(PROGRAM, "role", TEXT, 1, "which process speaks")                \
 	FIELD(PROGRAM, "message", TEXT, 1, "what it says")                     \
 	FIELD(RECORD, "started", TIME, 1, "when the client connected")         \
+	FIELD(RECORD, "client_sessions", NUMBER, 0,                            \
+	    "the client's sessions at its begin, with this one")               \
+	FIELD(RECORD, "client_rate", NUMBER, 0,                                \
+	    "its connections within the time of limits.rate_per_client")       \
 	FIELD(RECORD, "durations_us", OBJECT, 1,                               \
 	    "microseconds spent in each phase; they add up to the total")      \
 	FIELD(RECORD, "durations_us.connect", NUMBER, 1,                       \
@@ -148,8 +153,30 @@ enum audit_type {
 	    "the port that the server saw")                                    \
 	FIELD(RECORD, "tls", OBJECT, 1, "encryption of the two legs")          \
 	FIELD(RECORD, "tls.client", LEG, 1,                                    \
-	    "passed: STARTTLS went through; unseen: nobody looked")            \
+	    "passed: STARTTLS went through; unseen: nobody looked; or what "   \
+	    "the gate spoke with the client")                                  \
 	FIELD(RECORD, "tls.server", LEG, 1, "the same for the server's leg")   \
+	FIELD(RECORD, "tls.client_cipher", TEXT, 0, "OpenSSL's name")          \
+	FIELD(RECORD, "tls.client_sni", TEXT, 0, "whom the client asked for")  \
+	FIELD(RECORD, "tls.client_resumed", YES_NO, 0,                         \
+	    "it went on with a session from before")                           \
+	FIELD(RECORD, "tls.client_verified", TEXT, 0,                          \
+	    "of a certificate that the client showed: ok, or what is wrong "   \
+	    "with it")                                                         \
+	FIELD(RECORD, "tls.client_subject", TEXT, 0, "its owner, where ok")    \
+	FIELD(RECORD, "tls.client_fingerprint", TEXT, 0,                       \
+	    "SHA-256 of it, in hex")                                           \
+	FIELD(RECORD, "tls.client_failed", TEXT, 0,                            \
+	    "why the client's handshake failed")                               \
+	FIELD(RECORD, "tls.server_cipher", TEXT, 0,                            \
+	    "the same for the server's leg")                                   \
+	FIELD(RECORD, "tls.server_name", TEXT, 0, "whom the gate asked for")   \
+	FIELD(RECORD, "tls.server_resumed", YES_NO, 0,                         \
+	    "it went on with a session from before")                           \
+	FIELD(RECORD, "tls.server_verified", TEXT, 0,                          \
+	    "what the server's certificate is worth: ok, or what is wrong")    \
+	FIELD(RECORD, "tls.server_failed", TEXT, 0,                            \
+	    "why the server's handshake failed")                               \
 	FIELD(RECORD, "inspected", YES_NO, 1,                                  \
 	    "false: part of the session was not seen")                         \
 	FIELD(RECORD, "uninspected_after", BLIND, 0, "what ended the view")    \
@@ -187,6 +214,8 @@ enum audit_type {
 	FIELD(RECORD, "greeting", TEXT_OR_NULL, 1,                             \
 	    "the first reply that the client got")                             \
 	FIELD(RECORD, "greeting_by", BY_OR_NULL, 1, "whose greeting it is")    \
+	FIELD(RECORD, "server_greeting", TEXT, 0,                              \
+	    "what the server greeted with where the client got another one")   \
 	FIELD(RECORD, "helo", OBJECTS, 1, "each HELO or EHLO, in order")       \
 	FIELD(RECORD, "helo[].verb", VERB, 1, "which of the two")              \
 	FIELD(RECORD, "helo[].verdict", ACTION, 1, "what was done")            \
@@ -215,6 +244,8 @@ enum audit_type {
 	    "known receivers that refuse it")                                  \
 	FIELD(RECORD, "helo[].fallback", YES_NO, 1,                            \
 	    "a HELO after a refused EHLO")                                     \
+	FIELD(RECORD, "helo[].tls", YES_NO, 0,                                 \
+	    "it was said within TLS that ended at the gate")                   \
 	FIELD(RECORD, "helo[].tls_lost", YES_NO, 1,                            \
 	    "a fallback although the server offered STARTTLS")                 \
 	FIELD(RECORD, "helo[].received", TEXT, 1, "the argument as it came")   \

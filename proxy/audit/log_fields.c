@@ -295,8 +295,17 @@ read_auths(struct scan *scan, void *into)
 static bool
 read_tls(struct scan *scan, void *into)
 {
-	static const struct member members[] = {{SLICE("client"), MEMBER_TEXT,
-	    offsetof(struct log_session, tls_client), NULL}};
+	static const struct member members[] = {
+	    {SLICE("client"), MEMBER_TEXT,
+		offsetof(struct log_session, tls_client), NULL},
+	    {SLICE("client_cipher"), MEMBER_TEXT,
+		offsetof(struct log_session, tls_cipher), NULL},
+	    {SLICE("client_sni"), MEMBER_TEXT,
+		offsetof(struct log_session, tls_sni), NULL},
+	    {SLICE("client_subject"), MEMBER_TEXT,
+		offsetof(struct log_session, tls_subject), NULL},
+	    {SLICE("client_fingerprint"), MEMBER_TEXT,
+		offsetof(struct log_session, tls_fingerprint), NULL}};
 
 	if (scan_peek(scan) != '{')
 		return scan_skip(scan);

@@ -84,6 +84,7 @@ struct log_session {
 	int64_t helo_count;          /* those not listed too; -1: unsaid */
 	enum log_truth truncated;
 	struct slice tls_client, uninspected_after;
+	struct slice tls_cipher, tls_sni, tls_subject, tls_fingerprint;
 	bool has_connect;
 	struct log_connect connect;
 	const struct log_helo *helos;

@@ -6,38 +6,78 @@
  */
 #include "audit/record_private.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
+
+/* Copies the text of the start into the arena. */
+static bool
+keep_names(struct record *record)
+{
+	struct slice *names[] = {&record->start.node, &record->start.listener,
+	    &record->start.policy_version};
+	size_t count = sizeof(names) / sizeof(names[0]), len = 0;
+
+	for (size_t i = 0; i < count; i++)
+		len += names[i]->len;
+	char *to = arena_alloc(record->start.arena, len + 1);
+	if (to == NULL)
+		return false;
+	record->names = to;
+	for (size_t i = 0; i < count; i++) {
+		if (names[i]->len > 0)
+			memcpy(to, names[i]->ptr, names[i]->len);
+		names[i]->ptr = to;
+		to += names[i]->len;
+	}
+	return true;
+}
 
 struct record *
 record_new(const struct record_start *start)
 {
-	struct record *record = calloc(1, sizeof(*record));
+	struct arena *arena = start->arena;
+	struct record *record = arena == NULL
+				    ? malloc(sizeof(*record))
+				    : arena_alloc(arena, sizeof(*record));
 
 	if (record == NULL)
 		return NULL;
-	record->start = *start;
+	*record = (struct record){.start = *start};
+	if (arena != NULL && !keep_names(record)) {
+		arena_free(arena, record);
+		return NULL;
+	}
 	record->now_us = start->mono_us;
 	record->helo.full = RECORD_HELO_FULL;
 	record->mail.full = RECORD_MAIL_FULL;
-	buf_init(&record->connect, RECORD_LIST_MAX);
-	buf_init(&record->verdict, RECORD_TEXT_MAX);
-	buf_init(&record->helo.text, RECORD_HELO_MAX);
-	buf_init(&record->offered, RECORD_KEYWORDS_MAX);
-	buf_init(&record->masked, RECORD_KEYWORDS_MAX);
-	buf_init(&record->auth, RECORD_LIST_MAX);
-	buf_init(&record->mail.text, RECORD_MAIL_MAX);
-	buf_init(&record->message.rcpt, RECORD_RCPT_BYTES);
-	buf_init(&record->message.awaiting, RECORD_RCPT_BYTES);
-	buf_init(&record->violations, RECORD_LIST_MAX);
-	buf_init(&record->notes, RECORD_NOTES_MAX);
+	buf_init_arena(&record->connect, RECORD_LIST_MAX, arena);
+	buf_init_arena(&record->verdict, RECORD_TEXT_MAX, arena);
+	buf_init_arena(&record->tls_more[0], RECORD_TLS_MAX, arena);
+	buf_init_arena(&record->tls_more[1], RECORD_TLS_MAX, arena);
+	buf_init_arena(&record->helo.text, RECORD_HELO_MAX, arena);
+	buf_init_arena(&record->offered, RECORD_KEYWORDS_MAX, arena);
+	buf_init_arena(&record->masked, RECORD_KEYWORDS_MAX, arena);
+	buf_init_arena(&record->auth, RECORD_LIST_MAX, arena);
+	buf_init_arena(&record->mail.text, RECORD_MAIL_MAX, arena);
+	buf_init_arena(&record->message.rcpt, RECORD_RCPT_BYTES, arena);
+	buf_init_arena(&record->message.awaiting, RECORD_RCPT_BYTES, arena);
+	buf_init_arena(&record->violations, RECORD_LIST_MAX, arena);
+	buf_init_arena(&record->notes, RECORD_NOTES_MAX, arena);
+	if (arena != NULL)
+		arena_enter(arena, &record->link);
 	return record;
 }
 
 void
-record_clear_text(struct record_text *text)
+record_clear_text(struct record *record, struct record_text *text)
 {
-	free(text->ptr);
+	char *ptr = text->ptr;
+
 	*text = (struct record_text){NULL, 0};
+	if (record->start.arena != NULL)
+		arena_free(record->start.arena, ptr);
+	else
+		free(ptr);
 }
 
 void
@@ -47,23 +87,41 @@ record_free(struct record **record_p)
 
 	if (record == NULL)
 		return;
+	struct arena *arena = record->start.arena;
+	if (arena != NULL)
+		arena_leave(arena, &record->link);
 	struct record_text *texts[] = {&record->greeting,
-	    &record->name.forwarded, &record->name.server_reply,
-	    &record->name.reply, &record->auth_mechanism, &record->auth_user,
-	    &record->message.from, &record->message.reply,
-	    &record->message.message_id, &record->message.refusal,
-	    &record->message.verdict};
+	    &record->server_greeting, &record->name.forwarded,
+	    &record->name.server_reply, &record->name.reply,
+	    &record->auth_mechanism, &record->auth_user, &record->message.from,
+	    &record->message.reply, &record->message.message_id,
+	    &record->message.refusal, &record->message.verdict};
 	struct buf *lists[] = {&record->connect, &record->helo.text,
 	    &record->offered, &record->masked, &record->auth,
 	    &record->mail.text, &record->message.rcpt,
 	    &record->message.awaiting, &record->violations, &record->notes,
-	    &record->verdict};
+	    &record->verdict, &record->tls_more[0], &record->tls_more[1]};
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-		record_clear_text(texts[i]);
+		record_clear_text(record, texts[i]);
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
 		buf_fini(lists[i]);
-	free(record);
+	if (arena != NULL) {
+		arena_free(arena, record->names);
+		arena_free(arena, record);
+	} else {
+		free(record);
+	}
 	*record_p = NULL;
+}
+
+void
+record_goes_out(struct record *record, uint64_t position)
+{
+	/* In this order for who finds it when we are dead. */
+	record->goes_out_at = position;
+	atomic_signal_fence(memory_order_seq_cst);
+	record->goes_out = true;
+	atomic_signal_fence(memory_order_seq_cst);
 }
 
 bool
@@ -97,19 +155,21 @@ void
 record_set_text(
     struct record *record, struct record_text *text, struct slice from)
 {
-	record_clear_text(text);
+	record_clear_text(record, text);
 	if (from.len > RECORD_TEXT_MAX)
 		record->truncated = true;
 	from = slice_head(from, RECORD_TEXT_MAX);
-	text->ptr = malloc(from.len + 1);
-	if (text->ptr == NULL) {
+	char *copy = record->start.arena == NULL
+			 ? malloc(from.len + 1)
+			 : arena_alloc(record->start.arena, from.len + 1);
+	if (copy == NULL) {
 		record->truncated = true;
 		return;
 	}
 	if (from.len > 0)
-		memcpy(text->ptr, from.ptr, from.len);
-	text->ptr[from.len] = '\0';
-	text->len = (uint16_t)from.len;
+		memcpy(copy, from.ptr, from.len);
+	copy[from.len] = '\0';
+	*text = (struct record_text){copy, (uint16_t)from.len};
 }
 
 void
@@ -198,6 +258,22 @@ record_connected(
 }
 
 void
+record_connecting(struct record *record)
+{
+	record_enter(record, RECORD_PHASE_CONNECT);
+}
+
+void
+record_server_greeting(
+    struct record *record, struct slice reply, uint64_t mono_us)
+{
+	record_clock(record, mono_us);
+	if (reply.len > 0)
+		record_set_text(record, &record->server_greeting, reply);
+	record_enter(record, RECORD_PHASE_COMMAND);
+}
+
+void
 record_greeting(
     struct record *record, struct slice reply, const char *by, uint64_t mono_us)
 {
@@ -215,6 +291,58 @@ record_blind(struct record *record, const char *how)
 {
 	record_enter(record, RECORD_PHASE_BLIND);
 	record->blind = how;
+}
+
+static void
+put_tls_text(struct record *record, struct json *json, const char *key,
+    struct slice text)
+{
+	if (text.len > 0)
+		record->truncated |=
+		    json_bytes_capped(json, key, text, RECORD_DETAIL_MAX);
+}
+
+static void
+end_tls(struct record *record, bool server, const struct json *json)
+{
+	if (!json_failed(json))
+		return;
+	record->truncated = true;
+	buf_clear(&record->tls_more[server]);
+}
+
+void
+record_secured(struct record *record, bool server, const struct record_tls *tls)
+{
+	struct buf *more = &record->tls_more[server];
+	struct json json;
+
+	record->tls[server] = tls->version;
+	buf_clear(more);
+	json_init(&json, more);
+	put_tls_text(record, &json, server ? "server_cipher" : "client_cipher",
+	    tls->cipher);
+	put_tls_text(
+	    record, &json, server ? "server_name" : "client_sni", tls->name);
+	json_bool(
+	    &json, server ? "server_resumed" : "client_resumed", tls->resumed);
+	put_tls_text(record, &json,
+	    server ? "server_verified" : "client_verified", tls->verified);
+	put_tls_text(record, &json, "client_subject", tls->subject);
+	put_tls_text(record, &json, "client_fingerprint", tls->fingerprint);
+	end_tls(record, server, &json);
+}
+
+void
+record_tls_failed(struct record *record, bool server, struct slice why)
+{
+	struct json json;
+
+	buf_clear(&record->tls_more[server]);
+	json_init(&json, &record->tls_more[server]);
+	put_tls_text(record, &json, server ? "server_failed" : "client_failed",
+	    why.len == 0 ? SLICE("timeout") : why);
+	end_tls(record, server, &json);
 }
 
 static const char *
@@ -264,8 +392,8 @@ close_auth(struct record *record, const struct slice *reply, const char *by)
 		json_object_close(&json);
 	}
 	record_element_end(record, &json, &record->auth, mark);
-	record_clear_text(&record->auth_mechanism);
-	record_clear_text(&record->auth_user);
+	record_clear_text(record, &record->auth_mechanism);
+	record_clear_text(record, &record->auth_user);
 }
 
 void

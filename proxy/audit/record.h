@@ -13,6 +13,7 @@
 #define AUDIT_RECORD_H
 
 #include "base/addr.h"
+#include "base/arena.h"
 #include "base/buf.h"
 #include "policy/lookup.h"
 #include "policy/policy.h"
@@ -26,16 +27,20 @@ enum {
 	RECORD_RCPT_MAX = 1000   /* recipients listed per message */
 };
 
-/* What is known when a session begins.  Slices must outlive the record,
- * except where said. */
+/* What is known when a session begins.  Text must outlive the record; one that
+ * stands in an arena has its own copy, because whoever reads it there may have
+ * another configuration by then. */
 struct record_start {
+	struct arena *arena; /* where it stands; NULL: on the heap */
+	/* Of the client, with this session; 0: it is not counted. */
+	unsigned client_sessions, client_rate;
 	char ref[RECORD_REF + 1];
 	struct slice node;
 	struct slice listener;
 	const char *mode; /* "tproxy", "redirect", "explicit" */
 	struct endpoint client;
 	struct endpoint server; /* whom the client meant to reach */
-	const char *policy_version;
+	struct slice policy_version;
 	uint64_t wall_us; /* since 1970 */
 	uint64_t mono_us; /* the clock of all durations */
 };
@@ -56,6 +61,13 @@ void record_connected(
 void record_greeting(struct record *record, struct slice reply, const char *by,
     uint64_t mono_us);
 
+/* A connection to the server is being made, the first one or another. */
+void record_connecting(struct record *record);
+/* The server's greeting where the client does not hear it; empty: it is the
+ * one that it heard. */
+void record_server_greeting(
+    struct record *record, struct slice reply, uint64_t mono_us);
+
 /* The verdict of the connect stage, where a rule matched or DNS was asked.
  * `lookup` NULL: it was not; else what it said, after dns_us microseconds. */
 void record_connect_verdict(struct record *record,
@@ -69,6 +81,7 @@ struct record_helo {
 	struct slice forwarded; /* .ptr NULL: nothing went to the server */
 	struct helo judged;
 	uint32_t repairs; /* 1 << enum helo_step */
+	bool tls;         /* said within it */
 	bool fallback;
 	bool tls_lost;
 	const struct policy_verdict *verdict;
@@ -97,6 +110,22 @@ void record_capability(
 /* STARTTLS was passed through, or `splice`: what follows was not seen.
  * `how` is "starttls" or "splice". */
 void record_blind(struct record *record, const char *how);
+
+/* What came of a handshake of ours; all text but the version is copied. */
+struct record_tls {
+	const char *version; /* "TLSv1.3"; outlives the record */
+	struct slice cipher;
+	struct slice name;     /* that was asked for */
+	struct slice verified; /* of the peer's certificate: "ok" or what is
+				* wrong; empty: it showed none */
+	struct slice subject, fingerprint; /* of a client's certificate */
+	bool resumed;
+};
+
+/* TLS of our own on a leg; then, or in its place, that a handshake failed. */
+void record_secured(
+    struct record *record, bool server, const struct record_tls *tls);
+void record_tls_failed(struct record *record, bool server, struct slice why);
 
 /* AUTH: mechanism and, where it could be read, the user name; then the final
  * reply of the exchange. */
@@ -172,5 +201,28 @@ bool record_write_daemon(struct slice node, uint64_t wall_us, const char *level,
  * (worker and start, 12 bits) and a count (20 bits).  Sorts by time. */
 void record_make_ref(
     uint64_t wall_ms, unsigned lane, unsigned count, char out[RECORD_REF + 1]);
+
+/* The line of record_write is about to be put at this position of the ring.
+ * The record itself may live on for a while. */
+void record_goes_out(struct record *record, uint64_t position);
+
+/*
+ * The sessions of a worker that was killed, from its arena: each becomes a
+ * `session` line, with what was known, the close code "I-" and the reason
+ * "worker_died"; a message whose reply had not come has none.  Trusts nothing
+ * in the arena.  `published`: where the worker's ring ends; a record that was
+ * going out (record_goes_out) before there is passed over: its line is there.
+ * `take` is called for each line; false: it could not be kept.  Returns how
+ * many records are lost.
+ */
+enum {
+	RECORD_RESCUE_MAX = 1000000 /* a list in a circle ends here */
+};
+typedef bool record_rescued_fn(void *arg, struct slice line);
+unsigned record_rescue_all(const struct arena *arena, uint64_t mono_us,
+    uint64_t published, record_rescued_fn *take, void *arg);
+/* One of them.  False: it cannot be read, or has no room. */
+bool record_rescue(const struct record *from, const struct arena *arena,
+    uint64_t mono_us, uint64_t seq, struct buf *out);
 
 #endif

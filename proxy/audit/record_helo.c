@@ -129,9 +129,9 @@ close_helo(struct record *record)
 	json.comma = true;
 	record_put_helo_end(&json, record);
 	record_entry_end(record, &json, &record->helo);
-	record_clear_text(&record->name.forwarded);
-	record_clear_text(&record->name.server_reply);
-	record_clear_text(&record->name.reply);
+	record_clear_text(record, &record->name.forwarded);
+	record_clear_text(record, &record->name.server_reply);
+	record_clear_text(record, &record->name.reply);
 	record->name.reply_by = NULL;
 }
 
@@ -153,6 +153,7 @@ put_helo(
 	put_refused_by(json, helo->judged.refused_by);
 	json_bool(json, "fallback", helo->fallback);
 	json_bool(json, "tls_lost", helo->tls_lost);
+	json_bool(json, "tls", helo->tls);
 	record_put_capped(record, json, "received", helo->received);
 }
 

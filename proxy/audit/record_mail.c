@@ -148,6 +148,9 @@ record_text(struct record *record, uint64_t octets, uint64_t stray_newlines)
 	if (!record->mail_open)
 		return;
 	record_enter(record, RECORD_PHASE_ACCEPT);
+	/* An earlier DATA was refused, and then one was not: that refusal is
+	 * not this text's. */
+	record_clear_text(record, &record->message.refusal);
 	record->message.has_text = true;
 	record->message.octets = octets;
 	record->message.stray = stray_newlines;
@@ -234,11 +237,11 @@ reset_mail(struct record *record)
 {
 	record->mail_open = false;
 	record_enter(record, RECORD_PHASE_COMMAND);
-	record_clear_text(&record->message.from);
-	record_clear_text(&record->message.verdict);
-	record_clear_text(&record->message.reply);
-	record_clear_text(&record->message.message_id);
-	record_clear_text(&record->message.refusal);
+	record_clear_text(record, &record->message.from);
+	record_clear_text(record, &record->message.verdict);
+	record_clear_text(record, &record->message.reply);
+	record_clear_text(record, &record->message.message_id);
+	record_clear_text(record, &record->message.refusal);
 	record->message.reply_by = NULL;
 	buf_clear(&record->message.rcpt);
 	buf_clear(&record->message.awaiting);

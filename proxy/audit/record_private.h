@@ -8,6 +8,7 @@
 #define AUDIT_RECORD_PRIVATE_H
 
 #include "audit/record.h"
+#include "base/arena.h"
 #include "base/json.h"
 
 enum {
@@ -24,7 +25,8 @@ enum {
 	RECORD_LIST_MAX = 8 * 1024,
 	RECORD_KEYWORDS_MAX = 4 * 1024,
 	RECORD_NOTES_MAX = 1024,
-	RECORD_DETAIL_MAX = 256, /* of a violation or an error */
+	RECORD_TLS_MAX = 3 * 1024, /* of each leg */
+	RECORD_DETAIL_MAX = 256,   /* of a violation or an error */
 	RECORD_KEYWORD_MAX = 64
 };
 
@@ -58,13 +60,17 @@ struct record_list {
 };
 
 struct record {
+	struct arena_link link; /* first: it is found by it */
 	struct record_start start;
+	char *names; /* its text, where it stands in an arena */
+	bool goes_out;
+	uint64_t goes_out_at; /* of the ring */
 	struct endpoint local;
 	bool connected;
 	enum record_phase phase;
 	uint64_t now_us; /* the clock, as last told */
 	uint64_t phase_us[RECORD_PHASE_COUNT];
-	struct record_text greeting;
+	struct record_text greeting, server_greeting;
 	const char *greeting_by;
 	struct buf connect;      /* the verdict of the connect stage */
 	struct record_list helo; /* the newest lacks its end while open */
@@ -102,7 +108,10 @@ struct record {
 	} message;
 	struct buf violations, notes;
 	unsigned violation_count;
-	const char *blind; /* NULL: all was seen */
+	const char *tls[2]; /* of the client's leg, the server's; NULL: none */
+	struct buf tls_more[2]; /* what else is known of it: members as JSON
+				 * text */
+	const char *blind;      /* NULL: all was seen */
 	bool truncated;
 };
 
@@ -112,7 +121,7 @@ void record_enter(struct record *record, enum record_phase phase);
 /* Copies and caps; what is cut marks the record as truncated. */
 void record_set_text(
     struct record *record, struct record_text *text, struct slice from);
-void record_clear_text(struct record_text *text);
+void record_clear_text(struct record *record, struct record_text *text);
 void record_put_capped(struct record *record, struct json *json,
     const char *key, struct slice bytes);
 /* null where there is none. */

@@ -75,7 +75,7 @@ put_envelope(struct json *json, const struct record_start *start,
 	json_str(json, "proto", "TCP");
 	json_bytes(json, "listener", start->listener);
 	json_str(json, "mode", start->mode);
-	json_str(json, "policy_version", start->policy_version);
+	json_bytes(json, "policy_version", start->policy_version);
 	json_str(json, "program_version", EHLOGATE_VERSION);
 }
 
@@ -155,8 +155,11 @@ put_tls(struct json *json, const struct record *record)
 		leg = strcmp(record->blind, "starttls") == 0 ? "passed"
 							     : "unseen";
 	json_object_open(json, "tls");
-	json_str(json, "client", leg);
-	json_str(json, "server", leg);
+	json_str(json, "client", record->tls[0] == NULL ? leg : record->tls[0]);
+	json_str(json, "server", record->tls[1] == NULL ? leg : record->tls[1]);
+	for (unsigned i = 0; i < 2; i++)
+		if (buf_len(&record->tls_more[i]) > 0)
+			json_raw(json, NULL, buf_slice(&record->tls_more[i]));
 	json_object_close(json);
 	json_bool(json, "inspected", record->blind == NULL);
 	if (record->blind != NULL)
@@ -180,6 +183,9 @@ put_greeting(struct json *json, const struct record *record)
 {
 	record_put_text(json, "greeting", &record->greeting);
 	record_put_str(json, "greeting_by", record->greeting_by);
+	if (record->server_greeting.ptr != NULL)
+		record_put_text(
+		    json, "server_greeting", &record->server_greeting);
 }
 
 static void
@@ -275,6 +281,11 @@ write_session(const struct record *record, const struct record_end *end,
 	put_envelope(&json, &record->start, "session",
 	    record->start.wall_us + elapsed_us(record, end), seq);
 	put_time(&json, "started", record->start.wall_us);
+	if (record->start.client_sessions > 0) {
+		json_u64(
+		    &json, "client_sessions", record->start.client_sessions);
+		json_u64(&json, "client_rate", record->start.client_rate);
+	}
 	put_durations(&json, record, end);
 	put_octets(&json, end);
 	put_upstream(&json, record);

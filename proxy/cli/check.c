@@ -6,6 +6,7 @@
  */
 #include "cli/cli.h"
 #include "cli/common.h"
+#include "daemon/keys.h"
 #include "policy/policy_check.h"
 
 #include <getopt.h>
@@ -53,6 +54,23 @@ check_policy(const char *path, struct diag *diag)
 						    : "fine, with warnings");
 }
 
+/* What the loader would say. */
+static void
+check_keys(const struct config *config, const char *path, struct diag *diag)
+{
+	struct keys_error error;
+	struct keys *keys = NULL;
+
+	if (config == NULL || !keys_are_named(config))
+		return;
+	keys = keys_load(config, KEYS_NOBODY, 0, &error);
+	if (keys == NULL)
+		diag_add(diag, DIAG_ERROR, "C061",
+		    (struct diag_place){slice_str(path), error.line, 3, 0},
+		    SLICE(""), NULL, "%s", error.text);
+	keys_free(&keys);
+}
+
 static void
 check_config(const char *path, struct diag *diag)
 {
@@ -62,6 +80,7 @@ check_config(const char *path, struct diag *diag)
 	for (unsigned i = 0; config != NULL && i < config->listener_count; i++)
 		policy_lint(
 		    config->listeners[i].policy, (uint64_t)time(NULL), diag);
+	check_keys(config, path, diag);
 	if (diag_errors(diag) == errors)
 		fprintf(stderr, "%s: fine, %u listeners\n", path,
 		    config->listener_count);

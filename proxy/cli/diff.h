@@ -20,30 +20,35 @@ enum {
 /* What can differ from one witness to the next besides client and name: a
  * fact, and the values that are tried; the first is the usual one.
  *      DIM(enumerator, fact, kind) */
-#define DIFF_DIMS(DIM)                           \
-	DIM(SERVER, "server", ADDRESS)           \
-	DIM(PORT, "port", NUMBER)                \
-	DIM(LISTENER, "listener", TEXT)          \
-	DIM(TLS, "tls", TRUTH)                   \
-	DIM(AUTH, "auth", TRUTH)                 \
-	DIM(AUTH_USER, "auth.user", TEXT)        \
-	DIM(VERB, "helo.verb", TRUTH)            \
-	DIM(REPEAT, "helo.repeat", NUMBER)       \
-	DIM(FALLBACK, "helo.fallback", TRUTH)    \
-	DIM(FROM, "mail.from", MAILBOX)          \
-	DIM(SIZE, "mail.size", NUMBER)           \
-	DIM(UTF8, "mail.utf8", TRUTH)            \
-	DIM(TO, "rcpt.to", MAILBOX)              \
-	DIM(COUNT, "rcpt.count", NUMBER)         \
-	DIM(PTR, "client.ptr", GIVEN)            \
-	DIM(FCRDNS, "client.fcrdns", GIVEN)      \
-	DIM(DNSBL, "client.dnsbl", ZONE)         \
-	DIM(HELO_DNS, "helo.dns", GIVEN)         \
-	DIM(HELO_PTR, "helo.ptr", GIVEN)         \
-	DIM(HELO_SPF, "helo.spf", GIVEN)         \
-	DIM(HELO_ADDRESS, "helo.address", GIVEN) \
-	DIM(HELO_MX, "helo.mx_address", GIVEN)   \
-	DIM(HELO_NS, "helo.ns_address", GIVEN)   \
+#define DIFF_DIMS(DIM)                                       \
+	DIM(SERVER, "server", ADDRESS)                       \
+	DIM(PORT, "port", NUMBER)                            \
+	DIM(LISTENER, "listener", TEXT)                      \
+	DIM(TLS, "tls", TRUTH)                               \
+	DIM(TLS_VERSION, "tls.version", TEXT)                \
+	DIM(TLS_CIPHER, "tls.cipher", TEXT)                  \
+	DIM(TLS_SNI, "tls.sni", TEXT)                        \
+	DIM(TLS_SUBJECT, "tls.client_subject", TEXT)         \
+	DIM(TLS_FINGERPRINT, "tls.client_fingerprint", TEXT) \
+	DIM(AUTH, "auth", TRUTH)                             \
+	DIM(AUTH_USER, "auth.user", TEXT)                    \
+	DIM(VERB, "helo.verb", TRUTH)                        \
+	DIM(REPEAT, "helo.repeat", NUMBER)                   \
+	DIM(FALLBACK, "helo.fallback", TRUTH)                \
+	DIM(FROM, "mail.from", MAILBOX)                      \
+	DIM(SIZE, "mail.size", NUMBER)                       \
+	DIM(UTF8, "mail.utf8", TRUTH)                        \
+	DIM(TO, "rcpt.to", MAILBOX)                          \
+	DIM(COUNT, "rcpt.count", NUMBER)                     \
+	DIM(PTR, "client.ptr", GIVEN)                        \
+	DIM(FCRDNS, "client.fcrdns", GIVEN)                  \
+	DIM(DNSBL, "client.dnsbl", ZONE)                     \
+	DIM(HELO_DNS, "helo.dns", GIVEN)                     \
+	DIM(HELO_PTR, "helo.ptr", GIVEN)                     \
+	DIM(HELO_SPF, "helo.spf", GIVEN)                     \
+	DIM(HELO_ADDRESS, "helo.address", GIVEN)             \
+	DIM(HELO_MX, "helo.mx_address", GIVEN)               \
+	DIM(HELO_NS, "helo.ns_address", GIVEN)               \
 	DIM(RHSBL, "helo.rhsbl", ZONE)
 
 enum dim_kind {

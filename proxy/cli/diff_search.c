@@ -112,11 +112,14 @@ make_lookup(const struct search *search, const struct probe *probe)
 static struct policy_facts
 facts_of(const struct search *search, const struct probe *probe)
 {
-#define VALUE(id) value_of(search, probe, DIM_ID_##id)
+#define VALUE(id)  value_of(search, probe, DIM_ID_##id)
+#define IN_TLS(id) (VALUE(TLS)->number != 0 ? VALUE(TLS_##id)->text : SLICE(""))
 	return (struct policy_facts){.client = probe->client,
 	    .server = {VALUE(SERVER)->addr, (uint16_t)VALUE(PORT)->number},
 	    .listener = VALUE(LISTENER)->text,
 	    .tls = VALUE(TLS)->number != 0,
+	    .tls_of = {IN_TLS(VERSION), IN_TLS(CIPHER), IN_TLS(SNI),
+		IN_TLS(SUBJECT), IN_TLS(FINGERPRINT)},
 	    .auth = VALUE(AUTH)->number != 0,
 	    .auth_user =
 		VALUE(AUTH)->number != 0 ? VALUE(AUTH_USER)->text : SLICE(""),
@@ -133,6 +136,7 @@ facts_of(const struct search *search, const struct probe *probe)
 	    .rcpt_count = (unsigned)VALUE(COUNT)->number,
 	    .wall_s = (uint64_t)time(NULL),
 	    .ref = SLICE("0000000000000000")};
+#undef IN_TLS
 #undef VALUE
 }
 

@@ -55,6 +55,12 @@ universe_usual_values(struct universe *universe)
 	universe_value(universe, DIM_ID_SERVER, SLICE("2001:db8::25"), 0);
 	universe_value(universe, DIM_ID_PORT, SLICE(""), 25);
 	universe_value(universe, DIM_ID_LISTENER, SLICE("some-listener"), 0);
+	universe_value(universe, DIM_ID_TLS_VERSION, SLICE("TLSv1.3"), 0);
+	universe_value(
+	    universe, DIM_ID_TLS_CIPHER, SLICE("TLS_AES_256_GCM_SHA384"), 0);
+	universe_value(universe, DIM_ID_TLS_SNI, SLICE("none"), 0);
+	universe_value(universe, DIM_ID_TLS_SUBJECT, SLICE("none"), 0);
+	universe_value(universe, DIM_ID_TLS_FINGERPRINT, SLICE("none"), 0);
 	universe_value(universe, DIM_ID_AUTH_USER, SLICE("some-user"), 0);
 	universe_value(universe, DIM_ID_REPEAT, SLICE(""), 0);
 	universe_value(universe, DIM_ID_FROM, SLICE("user@sender.invalid"), 0);

@@ -58,6 +58,25 @@ had_tls(const struct log_session *session)
 	return true;
 }
 
+/* What the client's handshake brought, to what was said in it. */
+static void
+recorded_tls(
+    const struct log_session *session, bool inside, struct policy_facts *facts)
+{
+	if (!inside)
+		return;
+	facts->tls_of = (struct policy_tls){session->tls_client,
+	    session->tls_cipher, session->tls_sni, session->tls_subject,
+	    session->tls_fingerprint};
+	/* Logs from before these were recorded have no cipher. */
+	if (session->tls_cipher.len == 0)
+		facts->unknown |=
+		    policy_fact_bit(SLICE("tls.cipher")) |
+		    policy_fact_bit(SLICE("tls.sni")) |
+		    policy_fact_bit(SLICE("tls.client_subject")) |
+		    policy_fact_bit(SLICE("tls.client_fingerprint"));
+}
+
 /* What was accepted by AUTH, and whether there was any. */
 static bool
 find_auth(const struct log_session *session, struct slice *user)
@@ -97,6 +116,7 @@ recorded_helo(const struct log_session *session, const struct log_helo *helo,
 		facts->unknown |= policy_fact_bit(SLICE("helo.fallback"));
 	if (helo->tls == LOG_UNSAID && !first && had_tls(session))
 		facts->unknown |= policy_fact_bit(SLICE("tls"));
+	recorded_tls(session, helo->tls == LOG_TRUE, facts);
 	/* The record does not say which came first. */
 	if (!first && find_auth(session, &user))
 		facts->unknown |= policy_fact_bit(SLICE("auth")) |
@@ -117,6 +137,7 @@ recorded_mail(const struct log_session *session, const struct log_mail *mail,
 {
 	struct slice user = {NULL, 0};
 
+	recorded_tls(session, had_tls(session), facts);
 	facts->unknown &= ~(policy_fact_bit(SLICE("auth")) |
 			    policy_fact_bit(SLICE("auth.user")));
 	/* A client that authenticates does so before its first message. */

@@ -90,6 +90,11 @@ enum option_code {
 	OPTION_HELO,
 	OPTION_VERB,
 	OPTION_TLS,
+	OPTION_TLS_VERSION,
+	OPTION_TLS_CIPHER,
+	OPTION_TLS_SNI,
+	OPTION_TLS_SUBJECT,
+	OPTION_TLS_FINGERPRINT,
 	OPTION_FALLBACK,
 	OPTION_MAIL,
 	OPTION_SIZE,
@@ -109,6 +114,11 @@ static const struct option options[] = {
     {"helo", required_argument, NULL, OPTION_HELO},
     {"verb", required_argument, NULL, OPTION_VERB},
     {"tls", no_argument, NULL, OPTION_TLS},
+    {"tls-version", required_argument, NULL, OPTION_TLS_VERSION},
+    {"tls-cipher", required_argument, NULL, OPTION_TLS_CIPHER},
+    {"tls-sni", required_argument, NULL, OPTION_TLS_SNI},
+    {"tls-subject", required_argument, NULL, OPTION_TLS_SUBJECT},
+    {"tls-fingerprint", required_argument, NULL, OPTION_TLS_FINGERPRINT},
     {"fallback", no_argument, NULL, OPTION_FALLBACK},
     {"mail", required_argument, NULL, OPTION_MAIL},
     {"size", required_argument, NULL, OPTION_SIZE},
@@ -153,6 +163,25 @@ take_envelope(struct request *request, int option, const char *value)
 }
 
 /* One option; NULL, or what is wrong with it. */
+/* What is said of a handshake says that there was one. */
+static void
+take_tls(struct policy_facts *facts, int option, struct slice value)
+{
+	struct policy_tls *tls = &facts->tls_of;
+
+	facts->tls = true;
+	if (option == OPTION_TLS_VERSION)
+		tls->version = value;
+	else if (option == OPTION_TLS_CIPHER)
+		tls->cipher = value;
+	else if (option == OPTION_TLS_SNI)
+		tls->sni = value;
+	else if (option == OPTION_TLS_SUBJECT)
+		tls->subject = value;
+	else
+		tls->fingerprint = value;
+}
+
 static const char *
 take(struct request *request, int option, const char *value)
 {
@@ -178,6 +207,13 @@ take(struct request *request, int option, const char *value)
 						: "--verb is helo or ehlo";
 	case OPTION_TLS:
 		request->facts.tls = true;
+		return NULL;
+	case OPTION_TLS_VERSION:
+	case OPTION_TLS_CIPHER:
+	case OPTION_TLS_SNI:
+	case OPTION_TLS_SUBJECT:
+	case OPTION_TLS_FINGERPRINT:
+		take_tls(&request->facts, option, slice_str(value));
 		return NULL;
 	case OPTION_FALLBACK:
 		request->facts.fallback = true;

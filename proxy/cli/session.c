@@ -133,6 +133,18 @@ carry_out(struct fake *fake, const struct dialog_act *act)
 		printf("# the client is kept away for %u s from here on\n",
 		    act->ban_s);
 		break;
+	case DIALOG_TLS_SERVER:
+		remark(fake, "the gate encrypts the server's leg");
+		dialog_secured(fake->dialog, DIALOG_SERVER,
+		    &(struct record_tls){.version = "TLSv1.3",
+			.cipher = SLICE("TLS_AES_256_GCM_SHA384")});
+		break;
+	case DIALOG_TLS_CLIENT:
+		printf("# here TLS begins, and ends at the gate\n");
+		dialog_secured(fake->dialog, DIALOG_CLIENT,
+		    &(struct record_tls){.version = "TLSv1.3",
+			.cipher = SLICE("TLS_AES_256_GCM_SHA384")});
+		break;
 	case DIALOG_RESOLVE: /* every fact is given, or taken for temperror */
 	case DIALOG_WAIT:
 		break;
@@ -204,6 +216,9 @@ feed_byte(struct fake *fake, char byte)
 		fake->over = true;
 		remark(fake, "the gate takes no more");
 	}
+	/* Whoever types waits for the reply to each line. */
+	if (byte == '\n')
+		step(fake);
 }
 
 static void
@@ -254,6 +269,8 @@ begin(struct fake *fake, struct pool *pool)
 	fake->listener.mode = "explicit";
 	fake->listener.node = SLICE("session");
 	fake->listener.policy = fake->policy;
+	fake->listener.uplift_wish = DIALOG_WISH_MUST;
+	fake->listener.end_wish = DIALOG_WISH_MIRROR;
 	fake->listener.decide = decider_decide;
 	fake->listener.decide_arg = &fake->decider;
 	fake->decider.verbose = fake->verbose;

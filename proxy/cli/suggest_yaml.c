@@ -222,10 +222,10 @@ print_remarks(const struct mend *mend, FILE *to)
 	if (mend->starttls)
 		fputs("  # These clients use STARTTLS, and inside TLS they say "
 		      "the old name again:\n"
-		      "  # `hide` keeps the mended name and sends their mail "
-		      "in clear.  Where the\n"
-		      "  # server takes the old name inside TLS, write "
-		      "`starttls: pass` instead.\n",
+		      "  # with `uplift` the gate encrypts in their place, "
+		      "under the mended name.\n"
+		      "  # Where the server takes the old name inside TLS, "
+		      "`starttls: pass` does.\n",
 		    to);
 	if (mend->literal && mend->lone)
 		fputs("  # No domain is known for these names: {append_domain: "
@@ -253,9 +253,7 @@ print_rule(const struct mend *mend, FILE *to)
 		fputs("repair: ", to);
 		print_steps(mend, to);
 	}
-	fputs(mend->starttls ? ", starttls: hide, accept_downgrade: true"
-			     : ", starttls: pass",
-	    to);
+	fputs(mend->starttls ? ", starttls: uplift" : ", starttls: pass", to);
 	fputs("}\n", to);
 }
 

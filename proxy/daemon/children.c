@@ -6,6 +6,7 @@
 #include "daemon/children.h"
 
 #include "base/log.h"
+#include "daemon/undertaker.h"
 #include "net/privilege.h"
 
 #include <errno.h>
@@ -56,6 +57,14 @@ leave_monitor(struct monitor *monitor, const struct generation *own,
 	if (net_drop_privileges(
 		monitor->start.uid, monitor->start.gid, keeps) == -1)
 		log_fatal("privileges cannot be dropped: %s", strerror(errno));
+}
+
+/* Of a child that does not speak TLS. */
+static void
+leave_secrets(struct monitor *monitor)
+{
+	keys_free(&monitor->setup.keys);
+	tls_tickets_close(&monitor->start.tickets);
 }
 
 static void
@@ -158,6 +167,7 @@ run_logger(struct monitor *monitor, int hand_over_fd)
 
 	logger.hand_over_fd = hand_over_fd;
 	leave_monitor(monitor, NULL, "logger", 0);
+	leave_secrets(monitor);
 	close(monitor->log_stop[1]);
 	setup_stop_listening(setup);
 	return logger_run(&logger);
@@ -188,12 +198,15 @@ children_change_logger(struct monitor *monitor)
 static int
 run_worker(struct monitor *monitor, unsigned slot, int control_fd)
 {
-	const struct setup *setup = &monitor->setup;
+	struct setup *setup = &monitor->setup;
 	char role[16];
 	struct worker worker = {.config = setup->config,
+	    .keys = &setup->keys,
+	    .tickets = monitor->start.tickets,
 	    .sockets = setup->sockets,
 	    .socket_count = setup->socket_count,
 	    .ring = monitor->start.rings[slot + 1],
+	    .arena = monitor->start.arenas[slot + 1],
 	    .shared = monitor->start.shared,
 	    .slot = slot,
 	    .lane = monitor->spawned,
@@ -208,6 +221,7 @@ run_worker(struct monitor *monitor, unsigned slot, int control_fd)
 	for (unsigned i = 0; i < setup->sink_count; i++)
 		if (setup->sinks[i].path != NULL)
 			close(setup->sinks[i].fd);
+	arena_reset(worker.arena);
 	return worker_run(&worker);
 }
 
@@ -221,6 +235,31 @@ spawn_worker(struct monitor *monitor, unsigned slot)
 	shared_use_slot(monitor->start.shared, slot);
 	if (fork_child(&monitor->workers[slot], "worker", &control_fd) == 0)
 		_exit(run_worker(monitor, slot, control_fd));
+}
+
+/* Takes the slot until the records of the worker that had it are written.
+ * False: there are none. */
+static bool
+spawn_undertaker(struct monitor *monitor, unsigned slot)
+{
+	struct child *child = &monitor->workers[slot];
+	struct arena *arena = monitor->start.arenas[slot + 1];
+	uint64_t started_ms = child->started_ms;
+	int control_fd;
+
+	if (arena_next(arena, NULL, 1) == NULL)
+		return false;
+	pid_t pid = fork_child(child, "undertaker", &control_fd);
+	child->started_ms = started_ms;
+	if (pid == 0) {
+		leave_monitor(monitor, NULL, "undertaker", 0);
+		leave_secrets(monitor);
+		close(monitor->log_stop[0]);
+		setup_stop_listening(&monitor->setup);
+		_exit(undertaker_run(arena, monitor->start.rings[slot + 1]));
+	}
+	child->buries = pid > 0;
+	return child->buries;
 }
 
 static void
@@ -276,6 +315,35 @@ is_current(const struct monitor *monitor, const struct child *worker)
 	       worker->generation == monitor->newest;
 }
 
+/* The slot is free for another worker, or another generation. */
+static void
+leave_slot(struct monitor *monitor, unsigned slot)
+{
+	struct child *child = &monitor->workers[slot];
+
+	if (is_current(monitor, child))
+		plan_respawn(child);
+	else
+		*child = (struct child){.control_fd = -1};
+}
+
+static void
+undertaker_ended(struct monitor *monitor, unsigned slot, int status)
+{
+	struct child *child = &monitor->workers[slot];
+	char how[64];
+
+	child_ended(child);
+	child->buries = false;
+	if (status != 0) {
+		describe(status, how, sizeof(how));
+		log_error("the undertaker of worker %u ended %s: records of "
+			  "sessions are lost",
+		    slot + 1, how);
+	}
+	leave_slot(monitor, slot);
+}
+
 static void
 worker_ended(struct monitor *monitor, unsigned slot, int status)
 {
@@ -290,10 +358,17 @@ worker_ended(struct monitor *monitor, unsigned slot, int status)
 		log_error("worker %u ended %s; sessions lost: %u%s", slot + 1,
 		    how, sessions, current ? "; another takes its place" : "");
 	}
-	if (current)
-		plan_respawn(child);
+	if (status == 0 || !spawn_undertaker(monitor, slot))
+		leave_slot(monitor, slot);
+}
+
+static void
+slot_ended(struct monitor *monitor, unsigned slot, int status)
+{
+	if (monitor->workers[slot].buries)
+		undertaker_ended(monitor, slot, status);
 	else
-		*child = (struct child){.control_fd = -1};
+		worker_ended(monitor, slot, status);
 }
 
 static void
@@ -322,7 +397,7 @@ children_reap(struct monitor *monitor)
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		for (unsigned i = 0; i < SHARED_WORKERS_MAX; i++)
 			if (monitor->workers[i].pid == pid)
-				worker_ended(monitor, i, status);
+				slot_ended(monitor, i, status);
 		if (pid == monitor->logger.pid)
 			logger_ended(monitor, status);
 	}

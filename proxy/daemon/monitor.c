@@ -232,13 +232,38 @@ watched(const struct monitor *monitor, struct pollfd *fds)
 	return count;
 }
 
+/* Milliseconds to the next time. */
+static int
+rotate_tickets(struct monitor *monitor)
+{
+	uint64_t now_ms = monitor_now_ms(CLOCK_MONOTONIC);
+
+	if (now_ms >= monitor->tickets_due_ms) {
+		if (monitor->tickets_due_ms != 0 &&
+		    !tls_tickets_rotate(monitor->start.tickets))
+			log_error("the key of session tickets stays as it is: "
+				  "no randomness");
+		monitor->tickets_due_ms =
+		    now_ms + TLS_TICKETS_ROTATE_S * UINT64_C(1000);
+	}
+	return (int)(monitor->tickets_due_ms - now_ms);
+}
+
+/* -1: never. */
+static int
+sooner(int a, int b)
+{
+	return a == -1 || b < a ? b : a;
+}
+
 static void
 serve(struct monitor *monitor)
 {
 	struct pollfd fds[WATCHED_MAX];
 
 	while (!monitor->draining || children_workers(monitor) > 0) {
-		int wait = children_respawn(monitor);
+		int wait =
+		    sooner(children_respawn(monitor), rotate_tickets(monitor));
 		children_retire_older(monitor);
 		unsigned count = watched(monitor, fds);
 		if (poll(fds, count, wait) == -1) {
@@ -262,7 +287,8 @@ serve(struct monitor *monitor)
 static bool
 set_up(struct monitor *monitor, struct config *config)
 {
-	unsigned keeps = NET_NEEDS_ADMIN | NET_NEEDS_RAW | NET_NEEDS_BIND;
+	unsigned keeps = NET_NEEDS_ADMIN | NET_NEEDS_RAW | NET_NEEDS_BIND |
+			 (keys_are_named(config) ? NET_NEEDS_READ : 0);
 	struct start *start = &monitor->start;
 
 	if (!start_open(start, config) ||

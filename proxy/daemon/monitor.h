@@ -16,6 +16,8 @@
 struct child {
 	pid_t pid;      /* 0: not running */
 	int control_fd; /* our end; -1 */
+	/* Of a worker: it was killed, and this is the undertaker in its slot. */
+	bool buries;
 	/* Of a worker: whose this slot is, until it has ended for good. */
 	struct generation *generation;
 	uint64_t started_ms;
@@ -36,9 +38,10 @@ struct monitor {
 	unsigned logged_count;
 	int log_stop[2]; /* the logger ends when every copy of [1] is closed */
 	int signal_fd;
-	int bans[2];          /* bans_open_channel */
-	uint64_t ban_said_ms; /* when a line of the log told of one */
-	unsigned ban_unsaid;  /* those since, of which none tells */
+	int bans[2];             /* bans_open_channel */
+	uint64_t ban_said_ms;    /* when a line of the log told of one */
+	unsigned ban_unsaid;     /* those since, of which none tells */
+	uint64_t tickets_due_ms; /* when their key is changed */
 	unsigned spawned;
 	uint64_t seq;
 	bool draining, forced;

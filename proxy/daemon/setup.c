@@ -194,6 +194,23 @@ open_sinks(
 	return true;
 }
 
+/* --- keys ------------------------------------------------------------------------------ */
+
+static bool
+open_keys(struct setup *setup, const struct start *start)
+{
+	struct keys_error error;
+
+	if (!keys_are_named(setup->config))
+		return true;
+	/* Without root there is nobody else than who the workers are. */
+	setup->keys = keys_load(setup->config,
+	    start->as_root ? start->uid : KEYS_NOBODY, start->gid, &error);
+	if (setup->keys == NULL)
+		log_error("certificates and keys: %s", error.text);
+	return setup->keys != NULL;
+}
+
 /* --- both ------------------------------------------------------------------------------ */
 
 static bool
@@ -215,7 +232,8 @@ setup_open(struct setup *setup, struct config *config,
 	if (before == NULL)
 		before = &nothing;
 	*setup = (struct setup){.config = config};
-	if (open_listeners(setup, before) && open_sinks(setup, before, start))
+	if (open_listeners(setup, before) && open_sinks(setup, before, start) &&
+	    open_keys(setup, start))
 		return true;
 	setup->config = NULL;
 	setup_close(setup, before);
@@ -244,6 +262,7 @@ setup_close(struct setup *setup, const struct setup *heir)
 			close(setup->sinks[i].fd);
 	free(setup->sockets);
 	free(setup->sinks);
+	keys_free(&setup->keys);
 	config_free(&setup->config);
 	*setup = (struct setup){0};
 }

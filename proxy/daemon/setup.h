@@ -1,5 +1,5 @@
 /*
- * A configuration and what it has open: listening sockets and log files.  At a
+ * A configuration and what it has open: listening sockets, log files, keys.  At a
  * reload the new one is opened beside the old one, takes the descriptors over
  * that both have, and only then the rest of the old one is closed.  Until then
  * the old one is untouched.
@@ -10,6 +10,7 @@
 #define DAEMON_SETUP_H
 
 #include "audit/logger.h"
+#include "daemon/keys.h"
 #include "daemon/start.h"
 #include "daemon/worker.h"
 
@@ -19,6 +20,7 @@ struct setup {
 	unsigned socket_count;
 	struct logger_sink *sinks;
 	unsigned sink_count;
+	struct keys *keys; /* NULL: none are named */
 };
 
 /*

@@ -7,6 +7,7 @@
 
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 
 struct shared *
 shared_new(void)
@@ -14,7 +15,15 @@ shared_new(void)
 	void *memory = mmap(NULL, sizeof(struct shared), PROT_READ | PROT_WRITE,
 	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
-	return memory == MAP_FAILED ? NULL : memory;
+	if (memory == MAP_FAILED)
+		return NULL;
+	struct shared *shared = memory;
+	if (getrandom(&shared->clients.secret, sizeof(shared->clients.secret),
+		0) != sizeof(shared->clients.secret)) {
+		munmap(memory, sizeof(struct shared));
+		return NULL;
+	}
+	return shared;
 }
 
 /* Any process could have written the number. */
@@ -56,6 +65,7 @@ unsigned
 shared_forget_worker(struct shared *shared, unsigned slot)
 {
 	memset(&shared->own[slot], 0, sizeof(shared->own[slot]));
+	clients_forget(&shared->clients, &shared->client_shares[slot]);
 	return atomic_exchange(&shared->sessions[slot], 0);
 }
 

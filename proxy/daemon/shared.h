@@ -10,6 +10,7 @@
 
 #include "audit/logger.h"
 #include "daemon/bans.h"
+#include "daemon/clients.h"
 #include "relay/own.h"
 
 enum {
@@ -24,6 +25,8 @@ struct shared {
 	_Atomic unsigned sessions[SHARED_WORKERS_MAX];
 	struct own_table own[SHARED_WORKERS_MAX];
 	struct ban_table bans; /* written by the monitor */
+	struct client_table clients;
+	struct client_share client_shares[SHARED_WORKERS_MAX];
 };
 
 /* NULL: no memory. */

@@ -5,6 +5,7 @@
  */
 #include "daemon/start.h"
 
+#include "base/arena.h"
 #include "base/log.h"
 #include "net/privilege.h"
 
@@ -16,6 +17,9 @@
 
 enum {
 	RING_SIZE = 4 * 1024 * 1024,
+	/* Address space for the open records of a worker: 2 KiB an idle one, 300
+	 * at the most; memory is taken as it is touched. */
+	ARENA_SIZE = 512 * 1024 * 1024,
 	FIRST_UNPRIVILEGED_PORT = 1024,
 	SPARE_DESCRIPTORS = 64
 };
@@ -108,11 +112,15 @@ start_open_rings(struct start *start, unsigned slots)
 {
 	while (start->ring_count < slots + 1) {
 		struct ring *ring = ring_open(RING_SIZE);
-		if (ring == NULL) {
+		struct arena *arena = arena_open(ARENA_SIZE);
+		if (ring == NULL || arena == NULL) {
 			log_error("no memory for the log's rings: %s",
 			    strerror(errno));
+			ring_close(&ring);
+			arena_close(&arena);
 			return false;
 		}
+		start->arenas[start->ring_count] = arena;
 		start->rings[start->ring_count++] = ring;
 	}
 	return true;
@@ -123,7 +131,10 @@ open_shared(struct start *start, const struct config *config)
 {
 	start->rings = calloc(SHARED_WORKERS_MAX + 1, sizeof(struct ring *));
 	start->shared = shared_new();
-	if (start->rings == NULL || start->shared == NULL)
+	start->arenas = calloc(SHARED_WORKERS_MAX + 1, sizeof(struct arena *));
+	start->tickets = tls_tickets_open();
+	if (start->rings == NULL || start->arenas == NULL ||
+	    start->shared == NULL || start->tickets == NULL)
 		log_fatal("no memory while starting");
 	/* Until the logger has found out otherwise. */
 	atomic_store(&start->shared->log.writable, true);
@@ -144,6 +155,10 @@ start_close(struct start *start)
 {
 	for (unsigned i = 0; i < start->ring_count; i++)
 		ring_close(&start->rings[i]);
+	for (unsigned i = 0; i < start->ring_count; i++)
+		arena_close(&start->arenas[i]);
+	tls_tickets_close(&start->tickets);
 	free(start->rings);
+	free(start->arenas);
 	free(start->user);
 }

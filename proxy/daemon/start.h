@@ -9,6 +9,7 @@
 #define DAEMON_START_H
 
 #include "daemon/shared.h"
+#include "io/tls_tickets.h"
 #include "policy/config.h"
 
 #include <sys/types.h>
@@ -18,15 +19,17 @@ struct start {
 	char *user;   /* NULL: stay who we are */
 	uid_t uid;
 	gid_t gid;
-	struct ring **rings; /* the monitor's, then one a slot */
-	unsigned ring_count; /* open ones */
+	struct ring **rings;   /* the monitor's, then one a slot */
+	unsigned ring_count;   /* open ones */
+	struct arena **arenas; /* of open records; numbered as the rings */
 	struct shared *shared;
+	struct tls_tickets *tickets; /* what workers seal sessions with */
 };
 
 /* False: it cannot be done, and the log says why and what to do. */
 bool start_open(struct start *start, const struct config *config);
 void start_close(struct start *start);
-/* Sees to it that there are rings for the slots before `slots`.  They stay, to
+/* Sees to it that there are rings and arenas for the slots before `slots`.  They stay, to
  * be used by whoever has the slot.  False: no memory, logged. */
 bool start_open_rings(struct start *start, unsigned slots);
 /* The capabilities that the configuration needs (NET_NEEDS_). */

@@ -7,7 +7,9 @@
 
 #include "base/log.h"
 #include "base/magic.h"
+#include "daemon/worker_tls.h"
 #include "io/resolver.h"
+#include "net/sandbox.h"
 #include "relay/session.h"
 
 #include <errno.h>
@@ -50,12 +52,14 @@ struct state {
 	struct loop *loop;
 	struct roster roster;
 	struct acceptor *acceptors;
+	struct worker_tls *tls; /* by listener */
 	struct loop_watch *control;
 	struct loop_timer *back_off;
 	bool closing; /* no more connections are accepted */
 	bool said_full;
-	uint64_t said_banned_ms; /* when the log told of a banned client */
-	uint64_t said_lost_ms;   /* and of a ban that is lost */
+	uint64_t said_banned_ms;    /* when the log told of a banned client */
+	uint64_t said_lost_ms;      /* and of a ban that is lost */
+	uint64_t said_uncounted_ms; /* and of a client that is not counted */
 };
 
 /* --- accepting ------------------------------------------------------------------------ */
@@ -177,13 +181,65 @@ turn_away(struct state *state, int fd, const struct endpoint *client)
 }
 
 static bool
+is_never_counted(
+    const struct config_client_limits *limits, const struct addr *client)
+{
+	for (unsigned i = 0; i < limits->never_count; i++)
+		if (prefix_contains(&limits->never[i], client))
+			return true;
+	return false;
+}
+
+/* Counts the client's session, over all workers. */
+static void
+count_client(struct state *state, struct session_arrival *arrival)
+{
+	struct shared *shared = state->worker->shared;
+	const struct config_client_limits *limits =
+	    &state->worker->config->client_limits;
+	const struct addr *client = &arrival->client.addr;
+	struct client_windows windows;
+	struct client_counts counts;
+
+	arrival->place = CLIENTS_NONE;
+	if (is_never_counted(limits, client))
+		return;
+	memcpy(windows.ms, limits->windows, sizeof(windows.ms));
+	arrival->place = clients_enter(&shared->clients,
+	    &shared->client_shares[state->worker->slot],
+	    clients_name(&shared->clients, client, limits->ipv6_prefix),
+	    &windows, loop_mono_us() / 1000, &counts);
+	if (arrival->place == CLIENTS_NONE) {
+		if (is_due(&state->said_uncounted_ms))
+			log_warn("more clients have sessions than are "
+				 "counted: no limit per client holds for "
+				 "the newest");
+		return;
+	}
+	arrival->counts.sessions = counts.sessions;
+	for (unsigned i = 0; i < CLIENTS_WINDOWS; i++)
+		arrival->counts.rates[i] =
+		    (struct policy_rate){counts.rates[i], windows.ms[i]};
+}
+
+static void
+leave(void *arg, int place)
+{
+	struct state *state = arg;
+	struct shared *shared = state->worker->shared;
+
+	clients_leave(&shared->clients,
+	    &shared->client_shares[state->worker->slot], place);
+}
+
+static bool
 accept_one(struct acceptor *acceptor)
 {
 	struct state *state = acceptor->state;
-	struct endpoint client, server;
-	int fd = net_accept(acceptor->socket->fd, &client);
+	struct session_arrival arrival = {.place = CLIENTS_NONE};
 
-	if (fd == -1) {
+	arrival.fd = net_accept(acceptor->socket->fd, &arrival.client);
+	if (arrival.fd == -1) {
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
 		    errno == ENOMEM)
 			back_off(state, errno);
@@ -191,13 +247,14 @@ accept_one(struct acceptor *acceptor)
 		return errno == ECONNABORTED || errno == EINTR;
 	}
 	state->said_full = false;
-	if (turn_away(state, fd, &client))
+	if (turn_away(state, arrival.fd, &arrival.client))
 		return true;
-	enum session_admit answer = find_server(acceptor, fd, &client, &server);
-	if (answer == SESSION_ADMIT)
-		answer = admit(state);
-	if (!session_start(&state->roster, &acceptor->listener, fd, &client,
-		&server, answer))
+	arrival.admit =
+	    find_server(acceptor, arrival.fd, &arrival.client, &arrival.server);
+	if (arrival.admit == SESSION_ADMIT)
+		arrival.admit = admit(state);
+	count_client(state, &arrival);
+	if (!session_start(&state->roster, &acceptor->listener, &arrival))
 		log_error("a connection is reset: no memory while accepting");
 	publish_count(state);
 	return true;
@@ -278,24 +335,97 @@ on_turn(void *arg)
 		loop_stop(state->loop);
 }
 
-static struct session_listener
-listener_of(const struct config *config, const struct config_listener *from)
+static uint32_t
+shorter(uint32_t one, uint32_t policy)
 {
+	return policy != 0 && policy < one ? policy : one;
+}
+
+static struct dialog_timeouts
+timeouts_of(
+    const struct config_timeouts *config, const struct policy_timeouts *policy)
+{
+	return (struct dialog_timeouts){
+	    .greeting = shorter(config->greeting, policy->greeting),
+	    .command = shorter(config->command, policy->command),
+	    .data_block = shorter(config->data_block, policy->data_block),
+	    .data_end = shorter(config->data_end, policy->data_end),
+	    .connect = shorter(config->connect, policy->connect),
+	    .handshake = config->handshake};
+}
+
+/* What `server` says of a leg that is encrypted for the client (uplift), or
+ * after it. */
+static enum dialog_wish
+wish_of(enum config_tls_server server, bool uplift)
+{
+	switch (server) {
+	case CONFIG_SERVER_NONE:
+		return DIALOG_WISH_NONE;
+	case CONFIG_SERVER_OPPORTUNISTIC:
+		return DIALOG_WISH_TRY;
+	case CONFIG_SERVER_REQUIRE:
+	case CONFIG_SERVER_VERIFY:
+		return DIALOG_WISH_MUST;
+	case CONFIG_SERVER_UNSAID:
+	case CONFIG_SERVER_MIRROR:
+		break;
+	}
+	return uplift ? DIALOG_WISH_MUST : DIALOG_WISH_MIRROR;
+}
+
+static struct dialog_listener
+dialog_listener_of(
+    const struct config *config, const struct config_listener *from)
+{
+	_Static_assert((int)CLIENTS_WINDOWS == (int)CONFIG_WINDOWS_MAX &&
+			   (int)CLIENTS_WINDOWS == (int)DIALOG_RATES,
+	    "every rate is counted");
 	static const char *const modes[] = {"tproxy", "redirect", "explicit"};
+	static const enum policy_starttls clients[] = {
+	    [CONFIG_TLS_PASS] = POLICY_STARTTLS_PASS,
+	    [CONFIG_TLS_HIDE] = POLICY_STARTTLS_HIDE,
+	    [CONFIG_TLS_UPLIFT] = POLICY_STARTTLS_UPLIFT,
+	    [CONFIG_TLS_TERMINATE] = POLICY_STARTTLS_TERMINATE,
+	    [CONFIG_TLS_INTERCEPT] = POLICY_STARTTLS_INTERCEPT,
+	    [CONFIG_TLS_REFUSE] = POLICY_STARTTLS_REFUSE};
+
+	return (struct dialog_listener){.name = slice_str(from->name),
+	    .mode = modes[from->mode],
+	    .policy = from->policy,
+	    .starttls = clients[from->tls.client],
+	    .uplift_wish = wish_of(from->tls.server, true),
+	    .end_wish = wish_of(from->tls.server, false),
+	    .implicit = from->tls.implicit,
+	    .greet_first = from->greet_first,
+	    .dns_timeout_ms = config->dns.timeout_ms,
+	    .client_limits = {config->client_limits.sessions,
+		config->client_limits.rate, config->client_limits.enforce},
+	    .timeouts =
+		timeouts_of(&config->timeouts, policy_timeouts(from->policy)),
+	    .reset_upstream =
+		from->on_upstream_failure == CONFIG_UPSTREAM_RESET,
+	    .node = slice_str(config->node)};
+}
+
+static struct session_listener
+listener_of(const struct config *config, const struct config_listener *from,
+    const struct worker_tls *tls)
+{
 	static const enum net_source sources[] = {
 	    NET_SOURCE_CLIENT, NET_SOURCE_CLIENT_PORT, NET_SOURCE_GATE};
 
 	return (struct session_listener){
-	    .dialog = {.name = slice_str(from->name),
-		.mode = modes[from->mode],
-		.policy = from->policy,
-		.hide_starttls = from->tls_client == CONFIG_TLS_HIDE,
-		.dns_timeout_ms = config->dns.timeout_ms,
-		.reset_upstream =
-		    from->on_upstream_failure == CONFIG_UPSTREAM_RESET,
-		.node = slice_str(config->node)},
+	    .dialog = dialog_listener_of(config, from),
 	    .source = sources[from->source],
-	    .upstream = from->upstream};
+	    .upstream = from->upstream,
+	    .tls = {.terminate = tls->terminate,
+		.intercept = tls->intercept,
+		.server = tls->server,
+		.server_name = slice_str(from->tls.server_name),
+		.verify = from->tls.server == CONFIG_SERVER_VERIFY},
+	    .bypass = from->tls.bypass,
+	    .bypass_count = from->tls.bypass_count};
 }
 
 static void
@@ -312,8 +442,10 @@ set_up_acceptors(struct state *state)
 		acceptor->magic = ACCEPTOR_MAGIC;
 		acceptor->state = state;
 		acceptor->socket = &worker->sockets[i];
-		acceptor->listener =
-		    listener_of(worker->config, worker->sockets[i].listener);
+		const struct config_listener *from =
+		    worker->sockets[i].listener;
+		acceptor->listener = listener_of(worker->config, from,
+		    &state->tls[from - worker->config->listeners]);
 		acceptor->watch = loop_watch_new(state->loop,
 		    worker->sockets[i].fd, on_connection, acceptor);
 		if (acceptor->watch == NULL)
@@ -375,6 +507,19 @@ ban(void *arg, const struct addr *client, uint32_t seconds)
 	return false;
 }
 
+/* What is open stays open, and no more is to be opened. */
+static void
+close_files(const struct state *state)
+{
+#if !defined(__SANITIZE_ADDRESS__) && !defined(COVERAGE)
+	if (net_forbid_files() == -1 && keys_are_named(state->worker->config))
+		log_warn("a worker can open files: %s while giving that up",
+		    strerror(errno));
+#else
+	(void)state; /* what these write at their end are files */
+#endif
+}
+
 static void
 ignore_signals(void)
 {
@@ -390,31 +535,33 @@ static void
 set_up(struct state *state)
 {
 	struct worker *worker = state->worker;
-	const struct config_timeouts *timeouts = &worker->config->timeouts;
 
 	ignore_signals();
 	state->loop = loop_new();
 	if (state->loop == NULL ||
 	    !roster_init(&state->roster, state->loop, worker->ring))
 		log_fatal("no event loop: %s", strerror(errno));
-	state->roster.timeouts =
-	    (struct session_timeouts){timeouts->greeting, timeouts->command,
-		timeouts->data_block, timeouts->data_end, timeouts->connect};
 	state->roster.start_events = worker->config->log_start_events;
 	state->roster.ban_events = worker->config->log_ban_events;
 	state->roster.ban = ban;
 	state->roster.ban_ctx = state;
+	state->roster.leave = leave;
+	state->roster.leave_ctx = state;
 	state->roster.lane = worker->lane;
+	state->roster.arena = worker->arena;
 	state->roster.own = &worker->shared->own[worker->slot];
 	state->control =
 	    loop_watch_new(state->loop, worker->control_fd, on_control, state);
 	state->back_off = loop_timer_new(state->loop, on_back_off_end, state);
 	if (state->control == NULL || state->back_off == NULL)
 		log_fatal("no memory while starting");
+	state->tls =
+	    worker_tls_new(worker->config, worker->keys, worker->tickets);
 	set_up_acceptors(state);
 	loop_on_turn(state->loop, on_turn, state);
 	log_set_hook(on_log_line, state);
 	state->roster.resolver = make_resolver(state);
+	close_files(state);
 }
 
 int
@@ -434,6 +581,7 @@ worker_run(struct worker *worker)
 	loop_timer_free(&state.back_off);
 	resolver_free(&state.roster.resolver);
 	roster_fini(&state.roster);
+	worker_tls_free(&state.tls, worker->config);
 	loop_free(&state.loop);
 	return 0;
 }

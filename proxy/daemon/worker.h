@@ -7,6 +7,7 @@
 #ifndef DAEMON_WORKER_H
 #define DAEMON_WORKER_H
 
+#include "daemon/keys.h"
 #include "daemon/shared.h"
 #include "policy/config.h"
 
@@ -19,9 +20,12 @@ struct worker_socket {
 
 struct worker {
 	const struct config *config;
+	struct keys **keys; /* wiped when they have been used */
+	const struct tls_tickets *tickets;
 	const struct worker_socket *sockets;
 	unsigned socket_count;
 	struct ring *ring;
+	struct arena *arena; /* of its sessions' records */
 	struct shared *shared;
 	unsigned slot;
 	unsigned lane;  /* unique among workers and their respawns */

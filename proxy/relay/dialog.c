@@ -28,8 +28,11 @@ start_record(
 	    .mode = listener->mode,
 	    .client = start->client,
 	    .server = start->server,
-	    .policy_version = policy_version(listener->policy),
+	    .policy_version = slice_str(policy_version(listener->policy)),
 	    .wall_us = start->wall_us,
+	    .arena = start->arena,
+	    .client_sessions = start->counts.sessions,
+	    .client_rate = start->counts.rates[0].count,
 	    .mono_us = start->mono_us};
 
 	memcpy(record.ref, start->ref, sizeof(record.ref));
@@ -53,6 +56,7 @@ dialog_new(const struct dialog_listener *listener,
 	}
 	smtp_engine_init(
 	    &dialog->engine, &dialog_hooks, dialog, ref_of(dialog));
+	dialog_begin_tls(dialog);
 	dialog->engine.client_in = &io->client_in;
 	dialog->engine.client_out = &io->client_out;
 	dialog->engine.server_in = &io->server_in;
@@ -91,6 +95,12 @@ dialog_write_record(struct dialog *dialog, const struct dialog_octets *octets,
 	memcpy(end.code, ending->code[0] == '\0' ? "I-" : ending->code, 3);
 	dialog_close_mail(dialog);
 	return record_write(dialog->record, &end, seq, out);
+}
+
+void
+dialog_record_goes_out(struct dialog *dialog, uint64_t position)
+{
+	record_goes_out(dialog->record, position);
 }
 
 bool
@@ -133,6 +143,14 @@ order_blind(struct dialog *dialog, struct dialog_act *act)
 		record_blind(dialog->record, "splice");
 }
 
+static void
+order_connect(struct dialog *dialog, struct dialog_act *act)
+{
+	record_connecting(dialog->record);
+	dialog->connecting = true;
+	act->order = DIALOG_CONNECT;
+}
+
 /* The policy needs time.  What it asks of DNS is to be fetched. */
 static void
 order_wait(struct dialog *dialog, struct dialog_act *act)
@@ -160,17 +178,13 @@ step_aside(struct dialog *dialog, struct dialog_act *act)
 	if (!dialog->connect_due)
 		return false;
 	dialog->connect_due = false;
-	dialog->connecting = true;
-	act->order = DIALOG_CONNECT;
+	order_connect(dialog, act);
 	return true;
 }
 
-void
-dialog_step(struct dialog *dialog, uint64_t mono_us, struct dialog_act *act)
+static void
+advance(struct dialog *dialog, struct dialog_act *act)
 {
-	*act = (struct dialog_act){.order = DIALOG_WAIT};
-	dialog->now_us = mono_us;
-	record_clock(dialog->record, mono_us);
 	for (;;) {
 		if (step_aside(dialog, act))
 			return;
@@ -186,8 +200,20 @@ dialog_step(struct dialog *dialog, uint64_t mono_us, struct dialog_act *act)
 		case SMTP_ACT_RETRY:
 			dialog_retry(dialog);
 			break;
+		case SMTP_ACT_CONNECT:
+			order_connect(dialog, act);
+			return;
 		case SMTP_ACT_CUT_SERVER:
 			act->order = DIALOG_CUT;
+			return;
+		case SMTP_ACT_TLS_CLIENT:
+			act->order = DIALOG_TLS_CLIENT;
+			act->intercepts = dialog->engine.shown.server_first;
+			dialog_shakes(dialog, DIALOG_CLIENT);
+			return;
+		case SMTP_ACT_TLS_SERVER:
+			act->order = DIALOG_TLS_SERVER;
+			dialog_shakes(dialog, DIALOG_SERVER);
 			return;
 		case SMTP_ACT_BLIND:
 			order_blind(dialog, act);
@@ -197,6 +223,45 @@ dialog_step(struct dialog *dialog, uint64_t mono_us, struct dialog_act *act)
 			return;
 		}
 	}
+}
+
+void
+dialog_no_memory(struct dialog *dialog)
+{
+	smtp_engine_end(
+	    &dialog->engine, "4.3.0", "out of memory", "R", "no_memory");
+}
+
+/* Both ways out have their memory before anything is read: what was read and
+ * can then not be written would be a hole in a message, or a reply that nobody
+ * hears. */
+static void
+hold_memory(struct dialog *dialog)
+{
+	struct smtp_engine *engine = &dialog->engine;
+
+	if (!buf_hold(engine->client_out) || !buf_hold(engine->server_out))
+		dialog_no_memory(dialog);
+}
+
+static void
+give_back_memory(struct dialog *dialog)
+{
+	buf_consume(dialog->engine.client_out, 0);
+	buf_consume(dialog->engine.server_out, 0);
+}
+
+void
+dialog_step(struct dialog *dialog, uint64_t mono_us, struct dialog_act *act)
+{
+	*act = (struct dialog_act){.order = DIALOG_WAIT};
+	dialog->now_us = mono_us;
+	record_clock(dialog->record, mono_us);
+	hold_memory(dialog);
+	dialog_watch_server(dialog);
+	advance(dialog, act);
+	dialog_watch_text(dialog);
+	give_back_memory(dialog);
 }
 
 /* --- events ------------------------------------------------------------------------ */
@@ -212,12 +277,20 @@ dialog_connected(
 		smtp_engine_splice(&dialog->engine);
 }
 
-static void
-keep_detail(struct dialog *dialog, struct slice detail)
+void
+dialog_keep_detail(struct dialog *dialog, struct slice detail)
 {
 	if (dialog->detail[0] == '\0' && detail.len > 0)
 		snprintf(dialog->detail, sizeof(dialog->detail), "%.*s",
 		    SLICE_FMT(detail));
+}
+
+/* The client was greeted before there was a connection, or talks on while
+ * another one is made. */
+static bool
+is_late(const struct dialog *dialog)
+{
+	return dialog->engine.state != SMTP_ST_CONNECT;
 }
 
 void
@@ -247,7 +320,7 @@ dialog_failed(
 	dialog->begun = true;
 	dialog->resolving = dialog->delaying = false;
 	dialog->connect_due = dialog->connecting = false;
-	keep_detail(dialog, detail);
+	dialog_keep_detail(dialog, detail);
 	if (dialog->listener->reset_upstream && why != DIALOG_NO_LOG &&
 	    why != DIALOG_NO_RESOURCES) {
 		dialog->reset_client = true;
@@ -257,8 +330,14 @@ dialog_failed(
 	}
 	int len = snprintf(reply, sizeof(reply), "421 %s [ref %s]",
 	    failures[why].text, dialog->start.ref);
-	smtp_engine_turn_away(&dialog->engine, slice_of(reply, (size_t)len),
-	    failures[why].code, failures[why].reason);
+	if (is_late(dialog))
+		smtp_engine_leg_failed(&dialog->engine,
+		    slice_of(reply, (size_t)len), failures[why].code,
+		    failures[why].reason);
+	else
+		smtp_engine_turn_away(&dialog->engine,
+		    slice_of(reply, (size_t)len), failures[why].code,
+		    failures[why].reason);
 }
 
 /* The connect stage needs time: there is nobody yet whom a client could wait
@@ -272,81 +351,18 @@ is_before_server(const struct dialog *dialog)
 void
 dialog_eof(struct dialog *dialog, enum dialog_side side, struct slice detail)
 {
-	keep_detail(dialog, detail);
+	dialog_keep_detail(dialog, detail);
 	if (side == DIALOG_CLIENT)
 		smtp_engine_client_eof(&dialog->engine, detail.len > 0);
 	else
 		smtp_engine_server_eof(&dialog->engine);
-	if (dialog->engine.blind || dialog->connecting ||
+	if (dialog->engine.blind || (dialog->connecting && !is_late(dialog)) ||
 	    (is_before_server(dialog) && side == DIALOG_CLIENT))
 		smtp_engine_over(&dialog->engine,
 		    dialog->engine.blind && detail.len == 0 ? '-'
 		    : side == DIALOG_CLIENT                 ? 'C'
 							    : 'S',
 		    side == DIALOG_CLIENT ? "client_closed" : "server_closed");
-}
-
-enum dialog_wait
-dialog_waits(const struct dialog *dialog)
-{
-	const struct smtp_engine *engine = &dialog->engine;
-
-	if (engine->blind)
-		return DIALOG_WAIT_BLIND;
-	if (dialog->resolving)
-		return DIALOG_WAIT_DNS;
-	if (dialog->delaying)
-		return DIALOG_WAIT_DELAY;
-	if (dialog->connecting)
-		return DIALOG_WAIT_CONNECT;
-	if (engine->state == SMTP_ST_CONNECT)
-		return DIALOG_WAIT_GREETING;
-	if (smtp_engine_awaits_end(engine))
-		return DIALOG_WAIT_END;
-	if (engine->state == SMTP_ST_BODY || engine->chunk.active)
-		return DIALOG_WAIT_BLOCK;
-	return DIALOG_WAIT_COMMAND;
-}
-
-void
-dialog_timed_out(struct dialog *dialog)
-{
-	struct smtp_engine *engine = &dialog->engine;
-
-	switch (dialog_waits(dialog)) {
-	case DIALOG_WAIT_DNS:
-	case DIALOG_WAIT_DELAY:
-		/* The question is put again, and knows what time it is. */
-		return;
-	case DIALOG_WAIT_CONNECT:
-		dialog_failed(dialog, DIALOG_TIMED_OUT, SLICE(""));
-		return;
-	case DIALOG_WAIT_GREETING:
-		smtp_engine_end(engine, "4.4.2",
-		    "the server did not greet in time", "s",
-		    "greeting_timeout");
-		return;
-	case DIALOG_WAIT_END:
-		smtp_engine_end(engine, "4.4.2",
-		    "the server did not answer in time", "s",
-		    "data_end_timeout");
-		return;
-	case DIALOG_WAIT_BLOCK:
-		smtp_engine_end(engine, "4.4.2",
-		    "the message did not come in time", "c",
-		    "data_block_timeout");
-		return;
-	case DIALOG_WAIT_COMMAND:
-		smtp_engine_end(engine, "4.4.2",
-		    engine->pending.count > 0
-			? "the server did not answer in time"
-			: "no command came in time",
-		    engine->pending.count > 0 ? "s" : "c", "command_timeout");
-		return;
-	case DIALOG_WAIT_BLIND:
-		smtp_engine_over(engine, 'c', "idle_timeout");
-		return;
-	}
 }
 
 void
@@ -380,6 +396,12 @@ unsigned
 dialog_progress(const struct dialog *dialog)
 {
 	return dialog->engine.progress;
+}
+
+const char *
+dialog_ref(const struct dialog *dialog)
+{
+	return dialog->start.ref;
 }
 
 void

@@ -21,14 +21,43 @@ typedef enum policy_outcome dialog_decide_fn(void *arg,
     const struct policy *policy, enum policy_stage stage,
     const struct policy_facts *facts, struct policy_verdict *out);
 
+/* Milliseconds: of the configuration's and the policy's the shorter ones. */
+struct dialog_timeouts {
+	uint32_t greeting, command, data_block, data_end, connect, handshake;
+};
+
+/* What the configuration lets one client have; 0: any number.  It only refuses
+ * where `enforce` is set; what the policy limits holds besides. */
+struct dialog_client_limits {
+	unsigned sessions;
+	struct policy_rate rate;
+	bool enforce;
+};
+
+/* Whether the server's leg is encrypted by TLS of ours. */
+enum dialog_wish {
+	DIALOG_WISH_NONE,
+	DIALOG_WISH_MIRROR, /* as the client's is */
+	DIALOG_WISH_TRY,
+	DIALOG_WISH_MUST
+};
+
 /* Shared by all dialogs of a listener; outlives them. */
 struct dialog_listener {
 	struct slice name;
 	const char *mode; /* "tproxy", "redirect", "explicit" */
 	const struct policy *policy;
-	bool hide_starttls;      /* tls: {client: hide} */
+	/* tls: {client: ...}, where no rule says otherwise; UNSAID: pass. */
+	enum policy_starttls starttls;
+	/* tls: {server: ...}, of uplift; of terminate and intercept. */
+	enum dialog_wish uplift_wish, end_wish;
+	bool implicit;           /* TLS begins with the connection; of terminate
+				  * and intercept */
 	bool reset_upstream;     /* on_upstream_failure: reset */
+	bool greet_first;        /* greeting: gate */
 	uint32_t dns_timeout_ms; /* that a session may wait for DNS, in all */
+	struct dialog_timeouts timeouts;
+	struct dialog_client_limits client_limits;
 	struct slice node;
 	/* Asked in place of policy_decide where it is set: by tools that know
 	 * what DNS would say, or want to see the verdicts. */
@@ -36,8 +65,21 @@ struct dialog_listener {
 	void *decide_arg;
 };
 
+enum {
+	DIALOG_RATES = 4
+};
+
+/* What the client has with this session; all 0: it is not counted. */
+struct dialog_counts {
+	unsigned sessions;
+	struct policy_rate rates[DIALOG_RATES]; /* connections within a time */
+};
+
 /* Who talks to whom. */
 struct dialog_start {
+	struct arena *arena; /* of its record; NULL: the heap */
+	struct dialog_counts counts;
+	bool bypass; /* intercept lets this server's handshake pass */
 	struct endpoint client;
 	struct endpoint server;
 	char ref[RECORD_REF + 1];
@@ -55,7 +97,8 @@ struct dialog_io {
 
 enum dialog_order {
 	DIALOG_WAIT,    /* nothing to do until there is I/O or time passes */
-	DIALOG_CONNECT, /* connect to the server now */
+	DIALOG_CONNECT, /* connect to the server now; may come again after
+			 * DIALOG_CUT */
 	DIALOG_BLIND,   /* from now on relay both directions unread: what stands
 			 * in the `in` buffers first.  With tls_only the first
 			 * byte of the client must be 0x16. */
@@ -63,15 +106,21 @@ enum dialog_order {
 			 * taken yet; then, or when some have come,
 			 * dialog_step again */
 	DIALOG_BAN,     /* keep the client away: act->ban_s, act->ban_rule */
-	DIALOG_CUT,     /* reset the server's connection, keep the client's; no
+	DIALOG_TLS_CLIENT, /* send what stands in client_out, then begin TLS
+			    * on the client's connection: dialog_secured or
+			    * dialog_tls_failed follows */
+	DIALOG_TLS_SERVER, /* the same of the server's */
+	DIALOG_CUT,  /* reset the server's connection, keep the client's; no
 			 * dialog_eof for the server follows */
-	DIALOG_CLOSE    /* send what stands in the `out` buffers, then close as
+	DIALOG_CLOSE /* send what stands in the `out` buffers, then close as
 			 * the flags below say */
 };
 
 struct dialog_act {
 	enum dialog_order order;
 	bool tls_only;     /* of BLIND */
+	bool intercepts;   /* of TLS_CLIENT: by a certificate made for the
+			    * server */
 	bool reset_client; /* of CLOSE: by RST, and nothing more is sent */
 	bool reset_server; /* of CLOSE: by RST, what is unsent is dropped */
 	uint32_t ban_s;    /* of BAN */
@@ -86,8 +135,9 @@ enum dialog_wait {
 	DIALOG_WAIT_BLOCK,    /* message text */
 	DIALOG_WAIT_END,      /* the reply to the end of data */
 	DIALOG_WAIT_BLIND,    /* anything, either way */
-	DIALOG_WAIT_DNS,      /* answers of DNS, until dialog_wake_us */
-	DIALOG_WAIT_DELAY     /* nothing, until dialog_wake_us */
+	DIALOG_WAIT_HANDSHAKE,
+	DIALOG_WAIT_DNS,  /* answers of DNS, until dialog_wake_us */
+	DIALOG_WAIT_DELAY /* nothing, until dialog_wake_us */
 };
 
 enum dialog_side {
@@ -126,6 +176,19 @@ void dialog_connected(
     struct dialog *dialog, const struct endpoint *local, uint64_t mono_us);
 void dialog_failed(
     struct dialog *dialog, enum dialog_failure why, struct slice detail);
+/* A handshake begins that was not ordered: of an implicit listener. */
+void dialog_shakes(struct dialog *dialog, enum dialog_side side);
+/* Connections to the server, of an implicit listener, begin with TLS; so does
+ * the client's, by a certificate of ours or one that is made for the server. */
+bool dialog_wraps_server(const struct dialog *dialog);
+enum policy_starttls dialog_wraps_client(const struct dialog *dialog);
+/* Who the server said it is, in its greeting; empty: not yet, or no name. */
+struct slice dialog_server_name(const struct dialog *dialog);
+/* A handshake is done; what came of it outlives the dialog; or it failed. */
+void dialog_secured(
+    struct dialog *dialog, enum dialog_side side, const struct record_tls *tls);
+void dialog_tls_failed(
+    struct dialog *dialog, enum dialog_side side, struct slice detail);
 /* End of file, or an error (`detail` says which), on a side. */
 void dialog_eof(
     struct dialog *dialog, enum dialog_side side, struct slice detail);
@@ -134,6 +197,9 @@ void dialog_timed_out(struct dialog *dialog);
 void dialog_drain(struct dialog *dialog);
 
 enum dialog_wait dialog_waits(const struct dialog *dialog);
+/* Of BLOCK: when the message is too slow on the average, on the clock of
+ * dialog_step; moves with the progress. */
+uint64_t dialog_text_due_us(const struct dialog *dialog);
 /* Of DNS and DELAY: when dialog_timed_out is due (the clock of dialog_step). */
 uint64_t dialog_wake_us(const struct dialog *dialog);
 /* What is asked of DNS and answered; NULL: nothing ever is. */
@@ -144,6 +210,8 @@ bool dialog_is_quiet(const struct dialog *dialog);
 /* Changes whenever a command or a block is complete: the timer of
  * dialog_waits starts anew then (deadlines are per command, not per read). */
 unsigned dialog_progress(const struct dialog *dialog);
+/* The session's reference. */
+const char *dialog_ref(const struct dialog *dialog);
 
 /* The connect stage said splice: blind as soon as connected. */
 bool dialog_is_spliced(const struct dialog *dialog);
@@ -169,5 +237,7 @@ bool dialog_write_ban(const struct dialog *dialog,
 bool dialog_write_record(struct dialog *dialog,
     const struct dialog_octets *octets, uint64_t mono_us, uint64_t seq,
     struct buf *out);
+/* That line is about to be put at this position of the ring. */
+void dialog_record_goes_out(struct dialog *dialog, uint64_t position);
 
 #endif

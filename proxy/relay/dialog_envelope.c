@@ -155,8 +155,7 @@ dialog_ask_command(struct dialog *dialog)
 
 	smtp_engine_asked_command(&dialog->engine, &command);
 	if (command.verb == SMTP_MAIL && !keep_sender(dialog, &command)) {
-		smtp_engine_end(&dialog->engine, "4.3.0", "out of memory", "R",
-		    "no_memory");
+		dialog_no_memory(dialog);
 		return true;
 	}
 	if (!dialog_is_put_again(dialog) &&

@@ -25,12 +25,18 @@ changes_name(const struct policy_verdict *verdict)
 	       verdict->action == POLICY_REWRITE || dialog_is_deferred(verdict);
 }
 
+/* A name that the server took in place of this one stays. */
+static bool
+has_candidate(const struct greeting *greeting)
+{
+	return greeting->retries > 0 && greeting->settled;
+}
+
 static struct slice
 name_to_forward(
     const struct greeting *greeting, const struct policy_verdict *verdict)
 {
-	/* A name that the server took in place of this one stays. */
-	if (greeting->retries > 0 && greeting->settled)
+	if (has_candidate(greeting))
 		return greeting->forwarded;
 	if (changes_name(verdict))
 		return slice_of(verdict->repaired.name, verdict->repaired.len);
@@ -68,6 +74,7 @@ record_greeted(struct dialog *dialog, enum policy_verb verb, bool fallback,
 		.judged = greeting->judged,
 		.repairs = changes_name(verdict) ? verdict->repaired.steps : 0,
 		.fallback = fallback,
+		.tls = dialog->engine.client_tls,
 		.tls_lost = fallback && dialog->engine.tls_lost,
 		.verdict = verdict,
 		.lookup = greeting->lookup,
@@ -88,12 +95,17 @@ refuse_unwritable(struct dialog *dialog, struct slice name)
 	    slice_of(reply, (size_t)len), false);
 }
 
-static bool
-hides_starttls(
-    const struct dialog *dialog, const struct policy_verdict *verdict)
+/* Of the candidate that goes on in the name's place, or of the verdict. */
+static enum policy_starttls
+starttls_of(const struct dialog *dialog, const struct policy_verdict *verdict)
 {
-	return dialog->listener->hide_starttls ||
-	       verdict->starttls == POLICY_STARTTLS_HIDE;
+	enum policy_starttls candidates =
+	    policy_server_refusal_starttls(dialog_policy(dialog));
+
+	return has_candidate(dialog->current) &&
+		       candidates != POLICY_STARTTLS_UNSAID
+		   ? candidates
+		   : verdict->starttls;
 }
 
 /* The refusal goes with the name: it is in force when the server has taken the
@@ -107,8 +119,7 @@ keep_deferred(struct dialog *dialog, const struct policy_verdict *verdict)
 		return;
 	dialog->coming = malloc(sizeof(*dialog->coming));
 	if (dialog->coming == NULL) {
-		smtp_engine_end(&dialog->engine, "4.3.0", "out of memory", "R",
-		    "no_memory");
+		dialog_no_memory(dialog);
 		return;
 	}
 	dialog->coming->at = verdict->at;
@@ -135,7 +146,8 @@ answer_name(struct dialog *dialog, enum policy_verb verb, bool fallback,
 	}
 	if (name.ptr != NULL) {
 		record_capabilities_clear(dialog->record);
-		greeting_set_forwarded(greeting, name);
+		if (!greeting_set_forwarded(greeting, name))
+			dialog_no_memory(dialog);
 		keep_deferred(dialog, verdict);
 		/* It counts already: the EHLO reply promises a SIZE. */
 		dialog_set_wants(dialog, greeting);
@@ -146,8 +158,9 @@ answer_name(struct dialog *dialog, enum policy_verb verb, bool fallback,
 		name = slice_of(verdict->reply, verdict->reply_len);
 	if (dialog->engine.ended)
 		return;
-	smtp_engine_answer(
-	    &dialog->engine, say, name, hides_starttls(dialog, verdict));
+	bool hides = is_forwarded(verdict) && dialog_order_starttls(dialog,
+						  starttls_of(dialog, verdict));
+	smtp_engine_answer(&dialog->engine, say, name, hides);
 }
 
 /* The client introduces itself: the question this program exists for. */
@@ -165,8 +178,7 @@ dialog_ask_name(
 	    received, verb, dialog->greeting_count, fallback);
 
 	if (greeting == NULL) {
-		smtp_engine_end(&dialog->engine, "4.3.0", "out of memory", "R",
-		    "no_memory");
+		dialog_no_memory(dialog);
 		return true;
 	}
 	if (!judge_name(dialog, greeting, &verdict))
@@ -183,6 +195,8 @@ dialog_retry(struct dialog *dialog)
 {
 	struct greeting *greeting = dialog->current;
 	struct policy_facts facts = dialog_facts_before(dialog);
+	enum policy_starttls starttls =
+	    policy_server_refusal_starttls(dialog_policy(dialog));
 	struct helo_repaired candidate;
 
 	dialog_add_name(&facts, greeting);
@@ -195,9 +209,14 @@ dialog_retry(struct dialog *dialog)
 	}
 	struct slice name = slice_of(candidate.name, candidate.len);
 	greeting->retries++;
-	greeting_set_forwarded(greeting, name);
+	if (!greeting_set_forwarded(greeting, name)) {
+		dialog_no_memory(dialog);
+		return;
+	}
 	dialog_set_wants(dialog, greeting);
+	bool hides = starttls != POLICY_STARTTLS_UNSAID &&
+		     dialog_order_starttls(dialog, starttls);
 	smtp_engine_answer(&dialog->engine, SMTP_SAY_FORWARD, name,
-	    dialog->engine.hide_starttls);
+	    dialog->engine.hide_starttls || hides);
 	record_helo_retry(dialog->record, name, candidate.steps);
 }

@@ -5,16 +5,26 @@
  */
 #include "relay/dialog_private.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 /* The server's word ends a message; a refusal of the gate's leaves the server's
- * transaction as it is. */
+ * transaction as it is, and so does one of a chunk that had no recipient yet. */
+static bool
+ends_message(const struct dialog *dialog, const struct smtp_noted *noted)
+{
+	if (noted->verb == SMTP_DOT)
+		return true;
+	return noted->verb == SMTP_LASTBDAT && !noted->by_gate &&
+	       (noted->code < 400 ||
+		   smtp_fsm_row(dialog->engine.state, noted->verb) != NULL);
+}
+
 static void
 on_text_reply(
     struct dialog *dialog, const struct smtp_noted *noted, const char *by)
 {
-	bool ends = noted->verb == SMTP_DOT ||
-		    (noted->verb == SMTP_LASTBDAT && !noted->by_gate);
+	bool ends = ends_message(dialog, noted);
 	bool delivered = !dialog->engine.client_gone;
 
 	if (ends) {
@@ -103,7 +113,13 @@ dialog_close_mail(struct dialog *dialog)
 static void
 on_text(struct dialog *dialog, const struct smtp_noted *noted)
 {
+	const struct policy_protocol *protocol =
+	    policy_protocol(dialog_policy(dialog));
+
 	record_text(dialog->record, (uint64_t)noted->number, noted->other);
+	if (noted->other > 0 && protocol->reject_bare_newline &&
+	    dialog->limits.monitor)
+		record_note(dialog->record, "would_bare_newline");
 	if (noted->text.len > 0)
 		record_message_id(dialog->record, noted->text);
 }
@@ -128,6 +144,32 @@ settle_name(struct dialog *dialog, bool taken)
 }
 
 static void
+on_helo_said(struct dialog *dialog, const struct smtp_noted *noted)
+{
+	record_helo_server_reply(dialog->record, noted->text);
+	if (dialog->current != NULL)
+		settle_name(dialog, noted->code < 400);
+}
+
+/* The client heard another one, or this one before. */
+static void
+on_leg(struct dialog *dialog, const struct smtp_noted *noted)
+{
+	record_server_greeting(dialog->record,
+	    noted->flag ? noted->text : slice_of(NULL, 0), dialog->now_us);
+}
+
+static void
+on_limit(struct dialog *dialog, const char *word)
+{
+	char note[40];
+
+	snprintf(note, sizeof(note), "%s%s",
+	    dialog->limits.monitor ? "would_" : "", word);
+	record_note(dialog->record, note);
+}
+
+static void
 on_note(void *ctx, const struct smtp_noted *noted)
 {
 	struct dialog *dialog = ctx;
@@ -137,14 +179,18 @@ on_note(void *ctx, const struct smtp_noted *noted)
 	switch (noted->note) {
 	case SMTP_NOTE_GREETING:
 		record_greeting(record, noted->text, by, dialog->now_us);
+		if (!noted->by_gate)
+			dialog_keep_server_name(dialog, noted->text);
+		break;
+	case SMTP_NOTE_LEG:
+		on_leg(dialog, noted);
+		dialog_keep_server_name(dialog, noted->text);
 		break;
 	case SMTP_NOTE_REPLY:
 		on_reply(dialog, noted, by);
 		break;
 	case SMTP_NOTE_HELO_SAID:
-		record_helo_server_reply(record, noted->text);
-		if (dialog->current != NULL)
-			settle_name(dialog, noted->code < 400);
+		on_helo_said(dialog, noted);
 		break;
 	case SMTP_NOTE_KEYWORD:
 		record_capability(record, noted->text, noted->flag);
@@ -167,6 +213,9 @@ on_note(void *ctx, const struct smtp_noted *noted)
 	case SMTP_NOTE_VOID:
 		dialog_close_mail(dialog);
 		break;
+	case SMTP_NOTE_LIMIT:
+		on_limit(dialog, noted->word);
+		break;
 	case SMTP_NOTE_VIOLATION:
 		record_violation(record, noted->word, noted->text);
 		break;
@@ -181,4 +230,22 @@ on_keyword(void *ctx, struct slice keyword)
 	return policy_capability(dialog->listener->policy, keyword);
 }
 
-const struct smtp_hooks dialog_hooks = {on_note, on_keyword};
+static struct slice
+on_name(void *ctx, bool taken)
+{
+	const struct dialog *dialog = ctx;
+
+	return (taken ? dialog->greeted : dialog->current)->forwarded;
+}
+
+static size_t
+on_banner(void *ctx, char out[SMTP_BANNER_MAX])
+{
+	_Static_assert((int)SMTP_BANNER_MAX == (int)POLICY_REPLY_MAX,
+	    "the policy writes into it");
+
+	return dialog_banner(ctx, out);
+}
+
+const struct smtp_hooks dialog_hooks = {
+    on_note, on_keyword, on_name, on_banner};

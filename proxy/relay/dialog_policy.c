@@ -35,6 +35,8 @@ dialog_facts_before(const struct dialog *dialog)
 	return (struct policy_facts){.client = dialog->start.client.addr,
 	    .server = dialog->start.server,
 	    .listener = dialog->listener->name,
+	    .tls = dialog->engine.client_tls,
+	    .tls_of = dialog->tls_of,
 	    .auth = dialog->auth,
 	    .auth_user = slice_of(dialog->user, dialog->user_len),
 	    .mail_size = -1,
@@ -228,6 +230,25 @@ wanted_verbs(const struct dialog *dialog)
 	return verbs;
 }
 
+static void
+set_guard(struct dialog *dialog)
+{
+	static const enum smtp_pipelining groups[] = {
+	    SMTP_PIPELINING_AUTO, SMTP_PIPELINING_REJECT, SMTP_PIPELINING_HOLD};
+	const struct policy_protocol *protocol =
+	    policy_protocol(dialog_policy(dialog));
+	struct smtp_guard *guard = &dialog->engine.guard;
+
+	guard->monitor = dialog->limits.monitor;
+	guard->error_limit = dialog->limits.errors;
+	guard->junk_limit = dialog->limits.junk;
+	guard->command_limit = dialog->limits.commands;
+	guard->log_early = protocol->log_early_talker;
+	guard->pipelining = groups[protocol->pipelining];
+	dialog->engine.refuse_stray =
+	    protocol->reject_bare_newline && !guard->monitor;
+}
+
 void
 dialog_set_wants(struct dialog *dialog, const struct greeting *greeting)
 {
@@ -236,8 +257,7 @@ dialog_set_wants(struct dialog *dialog, const struct greeting *greeting)
 
 	policy_limits(dialog_policy(dialog), &facts, &dialog->limits);
 	engine->ask_verbs = wanted_verbs(dialog);
-	engine->error_limit =
-	    dialog->limits.monitor ? 0 : dialog->limits.errors;
+	set_guard(dialog);
 	engine->size_limit = dialog->limits.monitor ? 0 : dialog->limits.size;
 }
 
@@ -256,6 +276,27 @@ prepare_lookup(struct dialog *dialog)
 	if (dialog->book != NULL)
 		dialog->lookup = lookup_new(&subject, dialog->book);
 	return dialog->lookup != NULL;
+}
+
+size_t
+dialog_banner(const struct dialog *dialog, char out[POLICY_REPLY_MAX])
+{
+	struct policy_facts facts = dialog_facts_before(dialog);
+
+	return policy_banner(dialog_policy(dialog), &facts, out);
+}
+
+/* In the server's stead, which is connected to when a name is to go on. */
+static void
+greet(struct dialog *dialog)
+{
+	char reply[POLICY_REPLY_MAX];
+	size_t len = dialog_banner(dialog, reply);
+
+	if (len == 0)
+		len = (size_t)snprintf(reply, sizeof(reply), "220 %.*s ESMTP",
+		    SLICE_FMT(slice_head(dialog->listener->node, 255)));
+	smtp_engine_greet(&dialog->engine, slice_of(reply, len));
 }
 
 static void
@@ -282,7 +323,20 @@ obey_connect(struct dialog *dialog, const struct policy_verdict *verdict)
 	case POLICY_REWRITE:
 		break;
 	}
-	dialog->connect_due = true;
+	/* TLS that is not ours to end, from the first octet on. */
+	dialog->splice |= dialog->listener->implicit && dialog->start.bypass;
+	if (dialog->listener->greet_first && !dialog->splice)
+		greet(dialog);
+	else
+		dialog->connect_due = true;
+}
+
+static bool
+is_refused(const struct policy_verdict *verdict)
+{
+	return verdict->action == POLICY_REJECT ||
+	       verdict->action == POLICY_TEMPFAIL ||
+	       verdict->action == POLICY_DROP;
 }
 
 /* The connect stage, before anything else happens. */
@@ -294,8 +348,7 @@ dialog_begin(struct dialog *dialog)
 
 	if (!prepare_lookup(dialog)) {
 		dialog->begun = true;
-		smtp_engine_end(&dialog->engine, "4.3.0", "out of memory", "R",
-		    "no_memory");
+		dialog_no_memory(dialog);
 		return true;
 	}
 	struct policy_facts facts = dialog_facts_before(dialog);
@@ -308,7 +361,8 @@ dialog_begin(struct dialog *dialog)
 		    dialog->waited_us);
 	dialog_note_modifiers(dialog, &verdict);
 	dialog_set_wants(dialog, NULL);
-	obey_connect(dialog, &verdict);
+	if (is_refused(&verdict) || !dialog_is_over_limits(dialog))
+		obey_connect(dialog, &verdict);
 	return true;
 }
 

@@ -1,6 +1,6 @@
 /*
  * The dialog, as its files see it: dialog.c (steps and events),
- * dialog_policy.c (how the policy is asked), dialog_name.c and
+ * dialog_time.c (deadlines), dialog_policy.c (how the policy is asked), dialog_name.c and
  * dialog_envelope.c (what of), dialog_note.c (what the record is told).
  *
  * SPDX-License-Identifier: MIT
@@ -14,7 +14,8 @@
 
 enum {
 	DETAIL_MAX = 96,
-	USER_MAX = 256
+	USER_MAX = 256,
+	SERVER_NAME_MAX = 256
 };
 
 /* A refusal that is said later (`at: mail|rcpt`). */
@@ -43,7 +44,11 @@ struct dialog {
 	bool ehlo_refused;
 	bool mail_open;
 	bool reset_client;
+	bool shaking[2];          /* by side: a handshake is under way */
+	struct policy_tls tls_of; /* of the client's handshake */
+	bool uplifted; /* a rule has said so: the leg stays encrypted */
 	char detail[DETAIL_MAX];
+	char server_name[SERVER_NAME_MAX]; /* of its greeting */
 
 	/* Waiting for DNS, or for the end of a delay. */
 	struct dns_book *book; /* NULL: the policy asks nothing */
@@ -66,6 +71,15 @@ struct dialog {
 	size_t user_len, claimed_len;
 	char user[USER_MAX];    /* as whom the server took the client */
 	char claimed[USER_MAX]; /* as whom it asks to be taken */
+
+	/* Message text that is on its way. */
+	struct {
+		bool on;
+		uint64_t since_us;
+		uint64_t from;       /* octets before it */
+		uint64_t stalled_us; /* in which the server did not read */
+		uint64_t stalled_since_us; /* 0: it does */
+	} text;
 
 	struct policy_limits limits;
 	uint32_t ban_s; /* DIALOG_BAN is due */
@@ -90,7 +104,18 @@ void dialog_retry(struct dialog *dialog);
 /* Which commands the policy wants to know of, and what it allows, while the
  * session goes by that name (NULL: none was taken). */
 void dialog_set_wants(struct dialog *dialog, const struct greeting *greeting);
+/* The session cannot go on: 421, and over. */
+void dialog_no_memory(struct dialog *dialog);
+/* The first one is why. */
+void dialog_keep_detail(struct dialog *dialog, struct slice detail);
 void dialog_fini_policy(struct dialog *dialog);
+/* The client is over a limit, and was answered so. */
+bool dialog_is_over_limits(struct dialog *dialog);
+/* Before and after each step (dialog_time.c). */
+void dialog_watch_server(struct dialog *dialog);
+void dialog_watch_text(struct dialog *dialog);
+/* The policy's greeting; 0: it has none. */
+size_t dialog_banner(const struct dialog *dialog, char out[POLICY_REPLY_MAX]);
 
 /* What those files share. */
 const struct policy *dialog_policy(const struct dialog *dialog);
@@ -113,5 +138,14 @@ bool dialog_is_deferred(const struct policy_verdict *verdict);
 enum smtp_say dialog_say(const struct policy_verdict *verdict);
 /* `commands` denies the verb, which was answered so. */
 bool dialog_is_denied(struct dialog *dialog, enum smtp_verb verb);
+
+/* What becomes of TLS (dialog_tls.c): at the begin; where a name goes on whose
+ * rule says `what` of STARTTLS.  True: STARTTLS is not offered. */
+void dialog_begin_tls(struct dialog *dialog);
+bool dialog_order_starttls(struct dialog *dialog, enum policy_starttls what);
+/* The first line that the server said. */
+void dialog_keep_server_name(struct dialog *dialog, struct slice greeting);
+/* A handshake did not end in time. */
+void dialog_shook_too_long(struct dialog *dialog);
 
 #endif

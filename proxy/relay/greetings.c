@@ -110,13 +110,16 @@ greetings_fini(struct greetings *greetings)
 	greetings->count = 0;
 }
 
-void
+bool
 greeting_set_forwarded(struct greeting *greeting, struct slice name)
 {
 	struct slice fresh;
 
-	if (slice_eq(greeting->forwarded, name) || !copy(name, &fresh))
-		return;
+	if (slice_eq(greeting->forwarded, name))
+		return true;
+	if (!copy(name, &fresh))
+		return false;
 	release_text(&greeting->forwarded);
 	greeting->forwarded = fresh;
+	return true;
 }

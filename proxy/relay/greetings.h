@@ -49,7 +49,7 @@ struct greeting *greetings_get(struct greetings *greetings,
     const struct greeting_subject *subject, struct slice received,
     enum policy_verb verb, unsigned repeat, bool fallback);
 void greetings_fini(struct greetings *greetings);
-/* Copies the name; keeps the old one when there is no memory. */
-void greeting_set_forwarded(struct greeting *greeting, struct slice name);
+/* Copies the name; false: there is no memory. */
+bool greeting_set_forwarded(struct greeting *greeting, struct slice name);
 
 #endif

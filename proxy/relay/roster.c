@@ -48,10 +48,28 @@ write_record(struct session *session)
 	if (roster->ring == NULL)
 		return;
 	if (dialog_write_record(session->dialog, &octets, loop_mono_us(),
-		++roster->seq, &roster->line))
+		++roster->seq, &roster->line)) {
+		/* Should we be killed between this and the end of the record
+		 * it is told that the line is there. */
+		dialog_record_goes_out(
+		    session->dialog, ring_tail(roster->ring));
 		roster_publish(roster);
-	else
+	} else
 		log_error("a record is lost: no memory for it");
+}
+
+void
+roster_leave(struct roster *roster, int place)
+{
+	if (roster->leave != NULL && place != SESSION_NO_PLACE)
+		roster->leave(roster->leave_ctx, place);
+}
+
+void
+session_leave(struct session *session)
+{
+	roster_leave(session->roster, session->place);
+	session->place = SESSION_NO_PLACE;
 }
 
 void
@@ -63,6 +81,7 @@ session_mark_dead(struct session *session)
 		return;
 	session->dead = true;
 	session_stop_asking(session);
+	session_leave(session);
 	if (!dialog_is_quiet(session->dialog))
 		write_record(session);
 	if (session->previous != NULL)
@@ -102,6 +121,8 @@ void
 session_drop_server(struct session *session, bool reset)
 {
 	forget_own(session);
+	session->tls_begins[DIALOG_SERVER] = false;
+	session->shakes[DIALOG_SERVER] = false;
 	if (session->server == NULL)
 		return;
 	session->server_in += stream_octets_in(session->server);

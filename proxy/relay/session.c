@@ -59,6 +59,7 @@ connect_server(struct session *session)
 	    .source = session->listener->source};
 	int fd = net_connect(&request);
 
+	session->connected = false;
 	if (fd == -1) {
 		connect_failed(session, errno);
 		return;
@@ -74,9 +75,10 @@ connect_server(struct session *session)
 		connect_failed(session, ENOMEM);
 		return;
 	}
-	/* A server speaks first, so its greeting tells that it is there; only
-	 * a session that is blind from the start cannot wait for it. */
-	if (dialog_is_spliced(session->dialog))
+	/* A server speaks first, so its greeting tells that it is there; not to
+	 * a session that is blind from the start, or speaks TLS first. */
+	if (dialog_is_spliced(session->dialog) || session->unwrapped ||
+	    dialog_wraps_server(session->dialog))
 		stream_want_ready(session->server);
 }
 
@@ -100,7 +102,8 @@ note_connected(struct session *session)
 static uint32_t
 allowance(const struct session *session, enum dialog_wait waits)
 {
-	const struct session_timeouts *timeouts = &session->roster->timeouts;
+	const struct dialog_timeouts *timeouts =
+	    &session->listener->dialog.timeouts;
 
 	switch (waits) {
 	case DIALOG_WAIT_CONNECT:
@@ -111,6 +114,8 @@ allowance(const struct session *session, enum dialog_wait waits)
 		return timeouts->data_block;
 	case DIALOG_WAIT_END:
 		return timeouts->data_end;
+	case DIALOG_WAIT_HANDSHAKE:
+		return timeouts->handshake;
 	case DIALOG_WAIT_COMMAND:
 	case DIALOG_WAIT_BLIND:
 	case DIALOG_WAIT_DNS: /* these two say themselves when they end */
@@ -125,7 +130,8 @@ allowance(const struct session *session, enum dialog_wait waits)
 static void
 start_timer(struct session *session)
 {
-	const struct session_timeouts *timeouts = &session->roster->timeouts;
+	const struct dialog_timeouts *timeouts =
+	    &session->listener->dialog.timeouts;
 	uint64_t now_us = loop_mono_us();
 	uint64_t left_ms = session->deadline_us > now_us
 			       ? (session->deadline_us - now_us) / 1000
@@ -135,6 +141,20 @@ start_timer(struct session *session)
 	    left_ms > timeouts->greeting)
 		left_ms = timeouts->greeting;
 	loop_timer_start(session->timer, (uint32_t)left_ms + 1);
+}
+
+static uint64_t
+deadline_of(
+    const struct session *session, enum dialog_wait waits, uint64_t since_us)
+{
+	uint64_t due_us = since_us + allowance(session, waits) * UINT64_C(1000);
+
+	if (waits == DIALOG_WAIT_DNS || waits == DIALOG_WAIT_DELAY)
+		return dialog_wake_us(session->dialog);
+	if (waits == DIALOG_WAIT_BLOCK &&
+	    dialog_text_due_us(session->dialog) < due_us)
+		return dialog_text_due_us(session->dialog);
+	return due_us;
 }
 
 /* The deadline moves with the dialog's progress, not with every read; the wait
@@ -153,10 +173,7 @@ set_deadline(struct session *session, uint64_t since_us)
 	if (waits == session->waits && progress == session->progress &&
 	    waits != DIALOG_WAIT_DNS && waits != DIALOG_WAIT_DELAY)
 		return;
-	uint64_t deadline_us =
-	    waits == DIALOG_WAIT_DNS || waits == DIALOG_WAIT_DELAY
-		? dialog_wake_us(session->dialog)
-		: since_us + allowance(session, waits) * UINT64_C(1000);
+	uint64_t deadline_us = deadline_of(session, waits, since_us);
 	bool earlier =
 	    session->deadline_us == 0 || deadline_us < session->deadline_us;
 	session->waits = waits;
@@ -197,6 +214,12 @@ obey(struct session *session, const struct dialog_act *act)
 	case DIALOG_CUT:
 		session_drop_server(session, true);
 		return true;
+	case DIALOG_TLS_CLIENT:
+		session_order_tls(session, DIALOG_CLIENT, act->intercepts);
+		return false;
+	case DIALOG_TLS_SERVER:
+		session_order_tls(session, DIALOG_SERVER, false);
+		return false;
 	case DIALOG_BLIND:
 		session->phase = PHASE_BLIND;
 		session->tls_due = act->tls_only;
@@ -246,8 +269,12 @@ session_turn(struct session *session)
 {
 	if (session->dead)
 		return;
-	if (session->phase == PHASE_TALK)
+	if (session->phase == PHASE_TALK && !session->held)
 		talk_step(session);
+	if (session->phase == PHASE_TALK) {
+		session_begin_tls(session, DIALOG_CLIENT);
+		session_begin_tls(session, DIALOG_SERVER);
+	}
 	if (session->phase == PHASE_BLIND && !session->dead)
 		session_blind_step(session);
 	if (session->phase == PHASE_CLOSE && !session->dead)
@@ -269,6 +296,10 @@ on_client(struct stream *stream, enum stream_event event, void *arg)
 	MAGIC_CAST(session, arg, SESSION_MAGIC);
 	if (session->dead)
 		return;
+	if (session_take_handshake(session, DIALOG_CLIENT, event)) {
+		session_turn(session);
+		return;
+	}
 	if (session->phase == PHASE_TALK && event == STREAM_EOF)
 		dialog_eof(session->dialog, DIALOG_CLIENT, SLICE(""));
 	if (session->phase == PHASE_TALK && event == STREAM_ERROR)
@@ -292,6 +323,12 @@ on_server(struct stream *stream, enum stream_event event, void *arg)
 	}
 	if (!session->connected)
 		note_connected(session);
+	if (event == STREAM_READY)
+		session_wrap_server(session);
+	if (session_take_handshake(session, DIALOG_SERVER, event)) {
+		session_turn(session);
+		return;
+	}
 	if (session->phase == PHASE_TALK && event == STREAM_EOF)
 		dialog_eof(session->dialog, DIALOG_SERVER, SLICE(""));
 	if (session->phase == PHASE_TALK && event == STREAM_ERROR)
@@ -345,6 +382,7 @@ on_timer(void *arg)
 	if (session->waits == DIALOG_WAIT_DNS)
 		session_stop_asking(session);
 	dialog_timed_out(session->dialog);
+	session->held = false;
 	/* A blind session takes no orders from the dialog but this one. */
 	if (session->phase == PHASE_BLIND)
 		session->phase = PHASE_TALK;
@@ -354,11 +392,26 @@ on_timer(void *arg)
 /* --- begin ------------------------------------------------------------------------------------ */
 
 static bool
-prepare(struct session *session, int fd)
+is_bypassed(const struct session *session)
+{
+	const struct session_listener *listener = session->listener;
+
+	for (unsigned i = 0; i < listener->bypass_count; i++)
+		if (prefix_contains(
+			&listener->bypass[i], &session->server_end.addr))
+			return true;
+	return false;
+}
+
+static bool
+prepare(struct session *session, const struct session_arrival *arrival)
 {
 	struct roster *roster = session->roster;
 	struct dialog_start start = {.client = session->client_end,
 	    .server = session->server_end,
+	    .bypass = is_bypassed(session),
+	    .arena = roster->arena,
+	    .counts = arrival->counts,
 	    .wall_us = loop_wall_us(),
 	    .mono_us = loop_mono_us()};
 
@@ -373,8 +426,9 @@ prepare(struct session *session, int fd)
 	session->timer = loop_timer_new(roster->loop, on_timer, session);
 	if (session->dialog == NULL || session->timer == NULL)
 		return false;
-	session->client = stream_new(roster->loop, fd, &session->io.client_in,
-	    &session->io.client_out, on_client, session);
+	session->client =
+	    stream_new(roster->loop, arrival->fd, &session->io.client_in,
+		&session->io.client_out, on_client, session);
 	return session->client != NULL;
 }
 
@@ -402,24 +456,26 @@ say_start(struct session *session)
 
 bool
 session_start(struct roster *roster, const struct session_listener *listener,
-    int fd, const struct endpoint *client, const struct endpoint *server,
-    enum session_admit admit)
+    const struct session_arrival *arrival)
 {
 	struct session *session = calloc(1, sizeof(*session));
 
 	if (session == NULL) {
-		close(fd);
+		close(arrival->fd);
+		roster_leave(roster, arrival->place);
 		return false;
 	}
 	session->magic = SESSION_MAGIC;
 	session->roster = roster;
 	session->listener = listener;
-	session->client_end = *client;
-	session->server_end = *server;
+	session->client_end = arrival->client;
+	session->server_end = arrival->server;
+	session->place = arrival->place;
 	session->waits = DIALOG_WAIT_BLIND; /* any other sets a deadline */
-	if (!prepare(session, fd)) {
+	if (!prepare(session, arrival)) {
 		if (session->client == NULL)
-			close(fd);
+			close(arrival->fd);
+		roster_leave(roster, arrival->place);
 		session_release(session);
 		return false;
 	}
@@ -429,9 +485,10 @@ session_start(struct roster *roster, const struct session_listener *listener,
 	roster->first = session;
 	roster->open++;
 	say_start(session);
-	refuse(session, admit);
+	refuse(session, arrival->admit);
 	if (roster->draining)
 		dialog_drain(session->dialog);
+	session_wrap_client(session);
 	session_turn(session);
 	return true;
 }

@@ -27,10 +27,18 @@ void
 session_begin_close(struct session *session, const struct dialog_act *act)
 {
 	session->phase = PHASE_CLOSE;
+	/* Where TLS has not begun, or is not done, nothing can be said. */
+	if (session->unwrapped || session->shakes[DIALOG_CLIENT])
+		buf_clear(&session->io.client_out);
+	if (session->shakes[DIALOG_SERVER])
+		session_drop_server(session, true);
+	/* What lingers is no session of its client's any more. */
+	session_leave(session);
 	if (act->reset_client) {
+		/* First: the record has the octets of both. */
+		session_mark_dead(session);
 		stream_free(&session->client, true);
 		session_drop_server(session, act->reset_server);
-		session_mark_dead(session);
 		return;
 	}
 	if (act->reset_server || !session->connected)

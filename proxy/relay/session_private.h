@@ -1,6 +1,6 @@
 /*
  * A session, as its files see it: session.c (events and the connection to the
- * server), session_close.c (blind relay and endings), roster.c (all sessions,
+ * server), session_tls.c (its handshakes), session_close.c (blind relay and endings), roster.c (all sessions,
  * their records and their end).
  *
  * SPDX-License-Identifier: MIT
@@ -33,12 +33,19 @@ struct session {
 	struct dialog *dialog;
 	struct dialog_io io;
 	struct endpoint client_end, server_end;
+	int place;                      /* of the client, in the count of all */
 	uint64_t deadline_us;           /* of what the dialog waits for */
 	uint64_t server_in, server_out; /* of a server stream that is gone */
 	unsigned progress; /* dialog_progress when the deadline was set */
 	enum dialog_wait waits;
 	uint64_t own_tag;              /* 0: none is noted */
 	struct session_query *queries; /* of DNS, on their way */
+	bool tls_begins[2]; /* by side, when what stands in `out` is sent */
+	bool shakes[2];     /* its handshake is under way */
+	bool intercepts;    /* the client's is answered in the server's name */
+	bool unwrapped;     /* the client's connection begins with TLS, which
+			     * has not begun */
+	bool held;          /* the dialog waits for it */
 	bool connected;
 	bool tls_due; /* blind: the client's first byte must begin TLS */
 	bool dead;
@@ -50,6 +57,18 @@ void session_turn(struct session *session);
 void session_mark_dead(struct session *session);
 void session_release(struct session *session);
 void session_drop_server(struct session *session, bool reset);
+/* TLS of either side (session_tls.c).  The dialog orders it; then, once its last
+ * clear text is sent, it begins. */
+void session_order_tls(
+    struct session *session, enum dialog_side side, bool intercepts);
+void session_begin_tls(struct session *session, enum dialog_side side);
+/* True: the event was the handshake's. */
+bool session_take_handshake(
+    struct session *session, enum dialog_side side, enum stream_event event);
+/* Of an implicit listener: at the start, and where the server's connection
+ * stands. */
+void session_wrap_client(struct session *session);
+void session_wrap_server(struct session *session);
 /* Notes a connection of our own, while it lasts.  See own.h. */
 void session_note_own(struct session *session, int fd);
 /* The dialog is over: what is left is to send and to close. */
@@ -62,5 +81,8 @@ bool session_resolve(struct session *session);
 void session_stop_asking(struct session *session);
 /* Sends the line that stands in roster->line to the log. */
 void roster_publish(struct roster *roster);
+void roster_leave(struct roster *roster, int place);
+/* The session counts no more for its client. */
+void session_leave(struct session *session);
 
 #endif

@@ -15,11 +15,13 @@ enum {
 };
 
 const char smtp_body_too_large[] = "message_too_large";
+const char smtp_body_bare_newline[] = "bare_newline_in_text";
 
 void
-smtp_body_start(struct smtp_body *body, uint64_t limit)
+smtp_body_start(struct smtp_body *body, uint64_t limit, bool refuse_stray)
 {
 	body->limit = limit;
+	body->refuse_stray = refuse_stray;
 	body->at = SMTP_BODY_LINE;
 	body->owes_cr = false;
 	body->bad = NULL;
@@ -64,6 +66,15 @@ turn_bad(struct smtp_body *body, const char *why)
 {
 	if (body->bad == NULL)
 		body->bad = why;
+}
+
+/* A line end, or half of one, that is none. */
+static void
+take_stray(struct smtp_body *body)
+{
+	body->stray++;
+	if (body->refuse_stray)
+		turn_bad(body, smtp_body_bare_newline);
 }
 
 /* Octets that may still come. */
@@ -117,12 +128,13 @@ static void
 take_line_end(struct smtp_body *body, bool true_end, struct buf *out)
 {
 	check_limit(body, true_end ? 2 : 1);
+	if (!true_end)
+		take_stray(body);
 	put(body, SMTP_CRLF, out);
 	if (body->in_header)
 		header_line_end(body, body->at != SMTP_BODY_INSIDE);
 	body->at = true_end ? SMTP_BODY_LINE : SMTP_BODY_MENDED;
 	body->octets += true_end ? 2 : 1;
-	body->stray += true_end ? 0 : 1;
 }
 
 /* One piece of text other than a plain run.  True: the end of data. */
@@ -140,11 +152,12 @@ take_special(struct smtp_body *body, enum smtp_text kind, struct buf *out)
 	}
 	if (kind == SMTP_TEXT_NUL)
 		turn_bad(body, "nul_in_text");
+	else
+		take_stray(body);
 	check_limit(body, 1);
 	put(body, SLICE(" "), out);
 	body->at = SMTP_BODY_INSIDE;
 	body->octets++;
-	body->stray += kind == SMTP_TEXT_BARE_CR;
 	return false;
 }
 
@@ -207,13 +220,15 @@ mend_special(struct smtp_body *body, enum smtp_text kind, char *to)
 		if (body->in_header)
 			header_line_end(body, body->at != SMTP_BODY_INSIDE);
 		body->at = SMTP_BODY_LINE;
-		body->stray += kind == SMTP_TEXT_BARE_LF;
+		if (kind == SMTP_TEXT_BARE_LF)
+			take_stray(body);
 		return emit(to, SMTP_CRLF);
 	}
 	if (kind == SMTP_TEXT_NUL)
 		turn_bad(body, "nul_in_text");
+	else
+		take_stray(body);
 	body->at = SMTP_BODY_INSIDE;
-	body->stray += kind == SMTP_TEXT_BARE_CR;
 	return emit(to, SLICE(" "));
 }
 

@@ -5,7 +5,7 @@
  * CRLF, a stray CR a space); then dot-stuff what came of it.  So no end of
  * data can be made by mending (RFC 5321 4.1.1.4, 4.5.2; THREATS A1).
  *
- * A NUL, or a stray line end where the mode is to refuse, turns the text bad:
+ * A NUL, or a stray line end where these are refused, turns the text bad:
  * nothing more is written, and the frame is still followed to its true end.
  *
  * SPDX-License-Identifier: MIT
@@ -29,7 +29,8 @@ enum {
 
 struct smtp_body {
 	enum smtp_body_at at;
-	bool owes_cr;    /* BDAT: a CR ended the last piece, undecided */
+	bool owes_cr; /* BDAT: a CR ended the last piece, undecided */
+	bool refuse_stray;
 	const char *bad; /* refused, and our word for why; else NULL */
 	uint64_t limit;  /* octets that may come; 0: any number */
 	uint64_t octets; /* of message text, as received, without stuffing */
@@ -41,10 +42,10 @@ struct smtp_body {
 	char msgid[SMTP_MSGID_MAX];
 };
 
-/* `bad` of a text that is over its limit. */
-extern const char smtp_body_too_large[];
+/* `bad` of a text that is over its limit; that has a stray line end. */
+extern const char smtp_body_too_large[], smtp_body_bare_newline[];
 
-void smtp_body_start(struct smtp_body *body, uint64_t limit);
+void smtp_body_start(struct smtp_body *body, uint64_t limit, bool refuse_stray);
 
 /*
  * DATA.  Moves text from `in` to `out`; *used is what was read.  1: the end of

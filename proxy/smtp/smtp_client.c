@@ -1,6 +1,6 @@
 /*
- * The client's side of the engine: lines to commands, commands to the server,
- * message text through the mender.
+ * The client's side of the engine: lines to commands, commands to the server.
+ * Message text is smtp_text.c's.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -31,18 +31,38 @@ note_envelope(struct smtp_engine *engine, const struct smtp_command *command)
 	smtp_engine_note(engine, &noted);
 }
 
+/* A transaction is dead since a chunk of it was refused (RFC 3030 2), by us or
+ * by the server, and a server may have it open all the same: what follows must
+ * not get into it.  So RSET goes before the next MAIL, and its reply to us. */
+static bool
+bury(struct smtp_engine *engine, enum smtp_verb verb)
+{
+	static const struct smtp_command reset = {.verb = SMTP_RSET};
+
+	if (verb != SMTP_MAIL || engine->hoped != SMTP_ST_FAILED ||
+	    !engine->in_transaction)
+		return true;
+	engine->in_transaction = false;
+	return smtp_pending_push(&engine->pending, SMTP_RSET, SMTP_PENDING_OURS,
+		   false, NULL) &&
+	       smtp_command_write(&reset, engine->server_out);
+}
+
 void
 smtp_client_forward(
     struct smtp_engine *engine, const struct smtp_command *command)
 {
 	const struct smtp_row *row = smtp_fsm_row(engine->hoped, command->verb);
 
-	/* RSET holds what follows while a transaction is open: the record
+	/* Where PIPELINING was not offered each command is a group of its own.
+	 * RSET holds what follows while a transaction is open: the record
 	 * tells the two transactions apart by their replies. */
 	bool last = (smtp_row_flags(row) & SMTP_FLAG_LAST) != 0 ||
+		    (engine->offered & SMTP_EXT_PIPELINING) == 0 ||
 		    (command->verb == SMTP_RSET && engine->in_transaction);
 
-	if (!smtp_pending_push(&engine->pending, command->verb,
+	if (!bury(engine, command->verb) ||
+	    !smtp_pending_push(&engine->pending, command->verb,
 		SMTP_PENDING_SERVER, last, NULL)) {
 		smtp_engine_end(
 		    engine, "4.3.0", "out of memory", "R", "no_memory");
@@ -78,6 +98,21 @@ serve_alone(struct smtp_engine *engine, enum smtp_verb verb)
 	}
 }
 
+/* A command that needs no server, or has to wait for a name before there is
+ * one. */
+static void
+serve_without(struct smtp_engine *engine, enum smtp_verb verb)
+{
+	if (verb != SMTP_RSET && verb != SMTP_NOOP) {
+		smtp_engine_say(
+		    engine, verb, "503 5.5.1 say EHLO or HELO first");
+		return;
+	}
+	smtp_fsm_after(engine->state, verb, 250, &engine->state);
+	engine->hoped = engine->state;
+	smtp_engine_say(engine, verb, "250 2.0.0 ok");
+}
+
 static void
 capture_mechanism(struct smtp_engine *engine, struct slice mechanism)
 {
@@ -104,18 +139,40 @@ note_sasl(struct smtp_engine *engine, struct slice response, bool always)
 	explicit_bzero(user, sizeof(user));
 }
 
-static void
-start_chunk(struct smtp_engine *engine, const struct smtp_command *command)
+/* What stands behind the line was said in the clear, and would be taken for said
+ * in TLS (RFC 3207 4.2, 6; THREATS A2). */
+void
+smtp_client_begin_tls(struct smtp_engine *engine, struct slice behind)
 {
-	enum smtp_state hoped = engine->hoped;
+	if (behind.len > 0) {
+		smtp_engine_violation(
+		    engine, "text_behind_starttls", slice_head(behind, 256));
+		smtp_engine_end(engine, "4.5.0",
+		    "text behind STARTTLS, before its reply", "P",
+		    "text_behind_starttls");
+		return;
+	}
+	smtp_engine_say(engine, SMTP_STARTTLS, "220 2.0.0 TLS may begin");
+	smtp_fsm_after(engine->state, SMTP_STARTTLS, 220, &engine->state);
+	engine->hoped = engine->state;
+	engine->tls_due = true;
+}
 
-	engine->chunk.left = command->chunk;
-	engine->chunk.last = command->verb == SMTP_LASTBDAT;
-	engine->chunk.discard = smtp_fsm_row(hoped, command->verb) == NULL;
-	engine->chunk.answered = false;
-	engine->chunk.active = true;
-	if (hoped == SMTP_ST_RCPT)
-		smtp_body_start(&engine->body, engine->size_limit);
+static void
+take_starttls(struct smtp_engine *engine)
+{
+	struct slice in = buf_slice(engine->client_in);
+	ptrdiff_t end = slice_find(in, '\n');
+
+	if (engine->shown.refused)
+		smtp_engine_say(engine, SMTP_STARTTLS,
+		    "454 4.7.0 TLS is not available here");
+	else if (engine->shown.server_first &&
+		 engine->wish == SMTP_WISH_MIRROR && !engine->server_tls)
+		smtp_leg_secure_first(engine);
+	else
+		smtp_client_begin_tls(
+		    engine, slice_from(in, (size_t)(end + 1)));
 }
 
 void
@@ -131,10 +188,10 @@ smtp_client_take_command(
 			smtp_engine_over(engine, 'P', "bdat_not_offered");
 			return;
 		}
-		start_chunk(engine, command);
+		smtp_text_start_chunk(engine, command);
 		return;
 	}
-	if (!engine->has_server &&
+	if (engine->leg == SMTP_LEG_NONE &&
 	    (engine->state == SMTP_ST_CUT || verb == SMTP_QUIT)) {
 		serve_alone(engine, verb);
 		return;
@@ -150,6 +207,15 @@ smtp_client_take_command(
 		    engine->hoped == SMTP_ST_GREETED
 			? "503 5.5.1 say EHLO or HELO first"
 			: "503 5.5.1 not now: bad sequence of commands");
+		return;
+	}
+	if (verb == SMTP_STARTTLS &&
+	    (engine->shown.ends || engine->shown.refused)) {
+		take_starttls(engine);
+		return;
+	}
+	if (engine->leg == SMTP_LEG_NONE) {
+		serve_without(engine, verb);
 		return;
 	}
 	if (verb == SMTP_AUTH) {
@@ -235,16 +301,15 @@ is_name_verb(enum smtp_verb verb)
 	return verb == SMTP_EHLO || verb == SMTP_HELO;
 }
 
-/* A whole command that would go on, of a verb that the owner wants to know
- * of. */
+/* A whole command, in its place, that would go on. */
 static bool
-is_asked_for(const struct smtp_engine *engine, const struct smtp_line *line,
+goes_on(const struct smtp_engine *engine, const struct smtp_line *line,
     enum smtp_verb verb)
 {
 	struct smtp_command command;
 
-	return engine->has_server && engine->state != SMTP_ST_SASL &&
-	       line->faults == 0 &&
+	return engine->state != SMTP_ST_SASL && line->faults == 0 &&
+	       smtp_fsm_row(engine->hoped, verb) != NULL &&
 	       smtp_command_parse(line->text, &command) == SMTP_FAULT_NONE &&
 	       (verb != SMTP_STARTTLS ||
 		   (engine->offered & SMTP_EXT_STARTTLS) != 0);
@@ -261,10 +326,26 @@ ask(struct smtp_engine *engine, const struct smtp_line *line)
 	if ((!name && (engine->ask_verbs & UINT32_C(1) << verb) == 0) ||
 	    (line->faults & (SMTP_LINE_BARE_LF | SMTP_LINE_TOO_LONG)) != 0 ||
 	    smtp_fsm_row(engine->hoped, verb) == NULL ||
-	    (!name && !is_asked_for(engine, line, verb)))
+	    (!name &&
+		(engine->leg != SMTP_LEG_UP || !goes_on(engine, line, verb))))
 		return false;
 	engine->asked = SMTP_ACT_ASK;
 	return true;
+}
+
+/* The server's leg was cut with a refused message, and this cannot do without
+ * one.  A name is judged first, and orders the leg itself. */
+static bool
+needs_leg(const struct smtp_engine *engine, const struct smtp_line *line)
+{
+	enum smtp_verb verb = smtp_command_verb(line->text);
+
+	return engine->leg == SMTP_LEG_NONE && !is_name_verb(verb) &&
+	       (engine->state == SMTP_ST_READY ||
+		   engine->state == SMTP_ST_FAILED) &&
+	       verb != SMTP_RSET && verb != SMTP_NOOP && verb != SMTP_QUIT &&
+	       (verb != SMTP_STARTTLS || !engine->shown.ends) &&
+	       goes_on(engine, line, verb);
 }
 
 static void
@@ -275,10 +356,16 @@ take_line(struct smtp_engine *engine, const struct smtp_line *line)
 
 	if (engine->state == SMTP_ST_SASL) {
 		take_response(engine, line);
-	} else if (line->faults != 0) {
+		return;
+	}
+	fault = smtp_command_parse(line->text, &command);
+	smtp_guard_count(engine, &command);
+	if (command.verb == SMTP_UNKNOWN && smtp_guard_is_foreign(line->text) &&
+	    smtp_guard_sends_away(engine, line->text))
+		return;
+	if (line->faults != 0) {
 		refuse_line(engine, line);
 	} else {
-		fault = smtp_command_parse(line->text, &command);
 		if (fault != SMTP_FAULT_NONE)
 			refuse_fault(engine, fault, command.verb);
 		else
@@ -317,11 +404,14 @@ smtp_client_asked(const struct smtp_engine *engine, struct smtp_command *out)
 void
 smtp_client_take_line(struct smtp_engine *engine)
 {
+	struct smtp_command command;
 	struct smtp_line line;
 	bool skip = false;
 	bool whole = parse_line(engine, &line, &skip);
 
 	assert(whole);
+	smtp_command_parse(line.text, &command);
+	smtp_guard_count(engine, &command);
 	buf_consume(engine->client_in, line.used);
 }
 
@@ -353,15 +443,26 @@ line_step(struct smtp_engine *engine)
 
 	if (engine->client_skip)
 		return skip_line(engine);
+	if (smtp_guard_is_over(engine))
+		return SMTP_BLOCKED;
+	if (smtp_guard_is_hello(engine))
+		return SMTP_MOVED;
 	if (buf_room(engine->server_out) < SMTP_SASL_MAX + 64 ||
 	    buf_room(engine->client_out) < 1024)
 		return SMTP_BLOCKED;
 	if (!parse_line(engine, &line, &skip))
 		return SMTP_HUNGRY;
-	/* A name is judged when all before it is settled. */
-	if (is_name_verb(smtp_command_verb(line.text)) &&
+	/* A name is judged when all before it is settled, and a reply of ours
+	 * that begins TLS is the last one. */
+	enum smtp_verb verb = smtp_command_verb(line.text);
+	if ((is_name_verb(verb) ||
+		(verb == SMTP_STARTTLS && engine->shown.ends)) &&
 	    smtp_pending_head(&engine->pending) != NULL)
 		return SMTP_BLOCKED;
+	if (needs_leg(engine, &line)) {
+		engine->leg = SMTP_LEG_DUE;
+		return SMTP_MOVED;
+	}
 	if (ask(engine, &line))
 		return SMTP_MOVED;
 	engine->client_skip = skip;
@@ -369,194 +470,6 @@ line_step(struct smtp_engine *engine)
 	engine->progress++;
 	if (!engine->ended)
 		buf_consume(engine->client_in, line.used);
-	return SMTP_MOVED;
-}
-
-/* --- message text --------------------------------------------------------------- */
-
-static void
-note_text(struct smtp_engine *engine)
-{
-	const struct smtp_body *body = &engine->body;
-
-	smtp_engine_note(
-	    engine, &(struct smtp_noted){.note = SMTP_NOTE_TEXT,
-			.number = (int64_t)body->octets,
-			.other = body->stray,
-			.text = slice_of(body->msgid, body->msgid_len)});
-}
-
-static void
-refuse_text(struct smtp_engine *engine, enum smtp_verb verb)
-{
-	smtp_engine_say(engine, verb,
-	    engine->body.bad == smtp_body_too_large
-		? "552 5.3.4 the message is larger than this gate lets pass"
-		: "550 5.6.0 the message text holds a NUL");
-	engine->state = smtp_fsm_event(engine->state, SMTP_EV_TEXT_BAD);
-	engine->hoped = engine->state;
-}
-
-static void
-cut_server(struct smtp_engine *engine)
-{
-	smtp_engine_violation(engine, engine->body.bad, SLICE(""));
-	engine->has_server = false;
-	engine->cut = true;
-}
-
-static void
-end_text(struct smtp_engine *engine)
-{
-	note_text(engine);
-	if (engine->body.bad != NULL)
-		refuse_text(engine, SMTP_DOT);
-	else if (!smtp_pending_push(&engine->pending, SMTP_DOT,
-		     SMTP_PENDING_SERVER, true, NULL))
-		smtp_engine_end(
-		    engine, "4.3.0", "out of memory", "R", "no_memory");
-	else
-		engine->hoped = smtp_fsm_hoped(engine->hoped, SMTP_DOT);
-}
-
-static enum smtp_progress
-text_step(struct smtp_engine *engine)
-{
-	bool was_bad = engine->body.bad != NULL;
-	size_t used;
-	int end = smtp_body_step(&engine->body, buf_slice(engine->client_in),
-	    &used, engine->server_out);
-
-	buf_consume(engine->client_in, used);
-	engine->progress += used > 0;
-	if (engine->body.bad != NULL && !was_bad)
-		cut_server(engine);
-	if (end == 1)
-		end_text(engine);
-	if (used > 0)
-		return SMTP_MOVED;
-	return buf_room(engine->server_out) < 3 ? SMTP_BLOCKED : SMTP_HUNGRY;
-}
-
-/* All octets of a refused chunk are counted off: now it is answered. */
-static enum smtp_progress
-end_discarded(struct smtp_engine *engine)
-{
-	enum smtp_verb verb = engine->chunk.last ? SMTP_LASTBDAT : SMTP_BDAT;
-	bool bad = engine->body.bad != NULL && !engine->chunk.answered;
-
-	/* The server is cut only when it owes nothing any more: then it is
-	 * also known whether there is a transaction at all. */
-	if (bad && smtp_pending_head(&engine->pending) != NULL)
-		return SMTP_BLOCKED;
-	if (bad && smtp_fsm_row(engine->state, verb) != NULL) {
-		note_text(engine);
-		cut_server(engine);
-		refuse_text(engine, verb);
-	} else if (!engine->chunk.answered) {
-		smtp_engine_say(engine, verb,
-		    "503 5.5.1 not now: bad sequence of commands");
-	}
-	engine->chunk.active = false;
-	return SMTP_MOVED;
-}
-
-static enum smtp_progress
-discard_step(struct smtp_engine *engine)
-{
-	size_t len = buf_len(engine->client_in);
-
-	if (len > engine->chunk.left)
-		len = (size_t)engine->chunk.left;
-	buf_consume(engine->client_in, len);
-	engine->chunk.left -= len;
-	engine->progress += len > 0;
-	if (engine->chunk.left > 0)
-		return SMTP_HUNGRY;
-	return end_discarded(engine);
-}
-
-/* Announces and writes a mended piece.  The announcement's length depends on
- * what mending made of the piece, so the text is written first, behind room
- * for it, and the two are then joined. */
-static size_t
-write_piece(struct smtp_engine *engine, struct slice piece, bool last)
-{
-	enum {
-		HEAD = 40
-	};
-	char head[HEAD];
-	char *to = buf_reserve(engine->server_out, HEAD + SMTP_PIECE_ROOM);
-
-	assert(to != NULL);
-	size_t len = smtp_body_piece(&engine->body, piece, last, to + HEAD);
-	if (engine->body.bad != NULL || (len == 0 && !last && piece.len > 0)) {
-		buf_commit(engine->server_out, 0);
-		return 0;
-	}
-	int head_len = snprintf(
-	    head, sizeof(head), "BDAT %zu%s\r\n", len, last ? " LAST" : "");
-	memcpy(to, head, (size_t)head_len);
-	memmove(to + head_len, to + HEAD, len);
-	buf_commit(engine->server_out, (size_t)head_len + len);
-	return (size_t)head_len + len;
-}
-
-/* The client's chunk has gone on whole. */
-static void
-end_chunk(struct smtp_engine *engine, enum smtp_verb verb)
-{
-	engine->chunk.active = false;
-	if (verb == SMTP_LASTBDAT)
-		note_text(engine);
-}
-
-static void
-forward_piece(struct smtp_engine *engine, size_t size)
-{
-	bool ends = size == engine->chunk.left;
-	bool last = ends && engine->chunk.last;
-	enum smtp_verb verb = last ? SMTP_LASTBDAT : SMTP_BDAT;
-	struct slice piece = slice_head(buf_slice(engine->client_in), size);
-	size_t written = write_piece(engine, piece, last);
-
-	buf_consume(engine->client_in, size);
-	engine->chunk.left -= size;
-	if (engine->body.bad != NULL) {
-		engine->chunk.discard = true;
-		return;
-	}
-	if (ends)
-		end_chunk(engine, verb);
-	engine->hoped = smtp_fsm_hoped(engine->hoped, verb);
-	if (written == 0) {
-		/* A lone CR whose successor decides: nothing to send yet. */
-		if (ends)
-			smtp_engine_say(engine, verb, "250 2.0.0 chunk taken");
-		return;
-	}
-	if (!smtp_pending_push(&engine->pending, verb,
-		ends ? SMTP_PENDING_SERVER : SMTP_PENDING_PIECE, last, NULL))
-		smtp_engine_end(
-		    engine, "4.3.0", "out of memory", "R", "no_memory");
-}
-
-static enum smtp_progress
-chunk_step(struct smtp_engine *engine)
-{
-	size_t size = SMTP_PIECE_MAX;
-
-	if (engine->chunk.discard)
-		return discard_step(engine);
-	if (size > engine->chunk.left)
-		size = (size_t)engine->chunk.left;
-	if (buf_len(engine->client_in) < size)
-		return SMTP_HUNGRY;
-	if (buf_room(engine->server_out) < SMTP_PIECE_ROOM + 64 ||
-	    buf_room(engine->client_out) < 1024)
-		return SMTP_BLOCKED;
-	engine->progress++;
-	forward_piece(engine, size);
 	return SMTP_MOVED;
 }
 
@@ -569,11 +482,11 @@ smtp_client_step(struct smtp_engine *engine)
 			   ? SMTP_HUNGRY
 			   : SMTP_BLOCKED;
 	if (engine->state == SMTP_ST_TLS || engine->state == SMTP_ST_CLOSING ||
-	    is_held(engine))
+	    smtp_leg_is_coming(engine) || is_held(engine))
 		return SMTP_BLOCKED;
 	if (engine->state == SMTP_ST_BODY)
-		return text_step(engine);
+		return smtp_text_step(engine);
 	if (engine->chunk.active)
-		return chunk_step(engine);
+		return smtp_text_chunk_step(engine);
 	return line_step(engine);
 }

@@ -5,6 +5,7 @@
  */
 #include "smtp/smtp_command.h"
 
+#include "base/json.h"
 #include "smtp/smtp_line.h"
 
 bool
@@ -16,6 +17,23 @@ smtp_command_is_text(struct slice text)
 			return false;
 	}
 	return true;
+}
+
+/* A C1 control, as UTF-8 has it or as a byte of its own: U+0085 is a line end
+ * to some.  Other bytes >= 0x80 are the server's business. */
+static bool
+has_c1(struct slice text)
+{
+	while (text.len > 0) {
+		size_t len = utf8_sequence(text);
+		unsigned char c = (unsigned char)text.ptr[0];
+		if (len == 0 && c >= 0x80 && c < 0xa0)
+			return true;
+		if (len == 2 && c == 0xc2 && (unsigned char)text.ptr[1] < 0xa0)
+			return true;
+		text = slice_from(text, len > 0 ? len : 1);
+	}
+	return false;
 }
 
 static bool
@@ -140,7 +158,7 @@ parse_path(struct slice arg, struct slice keyword, enum smtp_fault bad_path,
 	size_t len;
 
 	if (!slice_has_prefix_nocase(arg, keyword) ||
-	    !smtp_command_is_text(arg))
+	    !smtp_command_is_text(arg) || has_c1(arg))
 		return SMTP_FAULT_ARGUMENT;
 	arg = trim_left(slice_from(arg, keyword.len));
 	if ((len = bracketed(arg)) > 0)
@@ -223,8 +241,11 @@ smtp_command_parse(struct slice line, struct smtp_command *out)
 
 	*out = (struct smtp_command){.size = -1};
 	out->verb = smtp_verb_parse(next_word(&arg));
+	/* "BDAT", then a TAB or what not: some would read a size there. */
 	if (out->verb == SMTP_UNKNOWN)
-		return SMTP_FAULT_VERB;
+		return slice_has_prefix_nocase(line, SLICE("BDAT"))
+			   ? SMTP_FAULT_CHUNK
+			   : SMTP_FAULT_VERB;
 	out->arg = arg;
 	switch (smtp_verb_args(out->verb)) {
 	case SMTP_ARGS_NAME:
@@ -250,26 +271,24 @@ smtp_command_parse(struct slice line, struct smtp_command *out)
 	return out->arg.len == 0 ? SMTP_FAULT_NONE : SMTP_FAULT_ARGUMENT;
 }
 
-static bool
-write_params(struct slice params, struct buf *out)
-{
-	while (params.len > 0) {
-		struct slice word = next_word(&params);
-		if (word.len > 0 &&
-		    !(buf_append(out, SLICE(" ")) && buf_append(out, word)))
-			return false;
-	}
-	return true;
-}
-
+/* There is room. */
 static bool
 write_path(const struct smtp_command *command, struct buf *out)
 {
-	return buf_append(out, command->verb == SMTP_MAIL
-				   ? SLICE("MAIL FROM:<")
-				   : SLICE("RCPT TO:<")) &&
-	       buf_append(out, command->path) && buf_append(out, SLICE(">")) &&
-	       write_params(command->params, out) && buf_append(out, SMTP_CRLF);
+	struct slice params = command->params;
+
+	buf_append(out, command->verb == SMTP_MAIL ? SLICE("MAIL FROM:<")
+						   : SLICE("RCPT TO:<"));
+	buf_append(out, command->path);
+	buf_append(out, SLICE(">"));
+	while (params.len > 0) {
+		struct slice word = next_word(&params);
+		if (word.len > 0) {
+			buf_append(out, SLICE(" "));
+			buf_append(out, word);
+		}
+	}
+	return buf_append(out, SMTP_CRLF);
 }
 
 bool

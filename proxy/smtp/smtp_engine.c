@@ -75,6 +75,18 @@ note_in_turn(struct smtp_engine *engine, enum smtp_verb verb, struct slice line)
 				     .by_gate = true});
 }
 
+/* A whole line, or nothing of it. */
+static void
+put_line(struct smtp_engine *engine, struct slice line)
+{
+	struct buf *out = engine->client_out;
+
+	if (buf_reserve(out, line.len + SMTP_CRLF.len) == NULL)
+		return;
+	buf_append(out, line);
+	buf_append(out, SMTP_CRLF);
+}
+
 /* A reply of the gate's, complete but for its CRLF, in its turn.  `entry`: the
  * record has an entry that it answers, in the same order. */
 static void
@@ -89,8 +101,7 @@ say_whole(struct smtp_engine *engine, enum smtp_verb verb, struct slice line,
 	if (smtp_pending_head(&engine->pending) == NULL) {
 		if (entry)
 			note_in_turn(engine, verb, line);
-		buf_append(engine->client_out, line);
-		buf_append(engine->client_out, SMTP_CRLF);
+		put_line(engine, line);
 		return;
 	}
 	held = malloc(line.len + SMTP_CRLF.len + 1);
@@ -157,9 +168,16 @@ where(const struct smtp_engine *engine)
 	    [SMTP_ST_CUT] = 'D',
 	    [SMTP_ST_CLOSING] = '-'};
 
-	return engine->has_server || engine->state != SMTP_ST_CONNECT
+	return engine->leg != SMTP_LEG_NONE || engine->state != SMTP_ST_CONNECT
 		   ? letters[engine->state]
 		   : 'Q';
+}
+
+bool
+smtp_engine_awaits_server(const struct smtp_engine *engine)
+{
+	return engine->pending.count > 0 ||
+	       (engine->leg >= SMTP_LEG_PROBE && engine->leg <= SMTP_LEG_HELLO);
 }
 
 /* Both verbs end a pipelined group, so they can only be the newest. */
@@ -191,8 +209,10 @@ smtp_engine_over(struct smtp_engine *engine, char who, const char *reason)
 	bool awaits_end = smtp_engine_awaits_end(engine);
 	engine->ending.reset_server = in_text(engine);
 	engine->ending.code[0] = who;
-	engine->ending.code[1] =
-	    who == '-' ? '-' : (awaits_end ? 'L' : where(engine));
+	engine->ending.code[1] = who == '-'                    ? '-'
+				 : awaits_end                  ? 'L'
+				 : engine->ending.reset_server ? 'D'
+							       : where(engine);
 	engine->ending.reason = reason;
 	engine->ended = true;
 	engine->asked = SMTP_ACT_WAIT;
@@ -227,25 +247,10 @@ smtp_engine_asked(
     const struct smtp_engine *engine, enum smtp_verb *verb, struct slice *text)
 {
 	struct smtp_command command;
-	struct smtp_reply reply;
 
-	if (engine->asked == SMTP_ACT_RETRY) {
-		smtp_reply_parse(buf_slice(engine->server_in), &reply);
-		*verb = engine->helo_verb;
-		*text = reply.first;
-		return;
-	}
 	smtp_client_asked(engine, &command);
 	*verb = command.verb;
 	*text = command.arg;
-}
-
-static void
-forward_name(struct smtp_engine *engine, struct slice name)
-{
-	struct smtp_command command = {.verb = engine->helo_verb, .arg = name};
-
-	smtp_client_forward(engine, &command);
 }
 
 static void
@@ -256,7 +261,7 @@ answer_retry(struct smtp_engine *engine, enum smtp_say say, struct slice text)
 		return;
 	}
 	smtp_server_drop_refusal(engine);
-	forward_name(engine, text);
+	smtp_leg_forward_name(engine, text);
 }
 
 void
@@ -279,11 +284,13 @@ smtp_engine_answer(struct smtp_engine *engine, enum smtp_say say,
 	}
 	/* The name may point into the line: forward before it goes. */
 	if (say == SMTP_SAY_FORWARD || say == SMTP_SAY_SPLICE)
-		forward_name(engine, text);
+		smtp_leg_forward_name(engine, text);
 	else if (say == SMTP_SAY_REPLY)
 		say_whole(engine, engine->helo_verb, text, false);
 	smtp_client_take_line(engine);
-	if (say == SMTP_SAY_SPLICE)
+	if (say == SMTP_SAY_SPLICE && engine->name_held)
+		engine->splice_held = true;
+	else if (say == SMTP_SAY_SPLICE)
 		smtp_engine_splice(engine);
 	if (say != SMTP_SAY_DROP && say != SMTP_SAY_RESET)
 		return;
@@ -330,20 +337,92 @@ smtp_engine_permit(
 void
 smtp_engine_connected(struct smtp_engine *engine)
 {
-	engine->has_server = true;
+	/* The greeting that the client waits for, or one for us alone. */
+	engine->leg =
+	    engine->state == SMTP_ST_CONNECT ? SMTP_LEG_UP : SMTP_LEG_GREETING;
+	engine->server_eof = false;
+}
+
+void
+smtp_engine_client_secured(struct smtp_engine *engine)
+{
+	assert(buf_len(engine->client_in) == 0);
+	engine->client_tls = true;
+	engine->state = smtp_fsm_event(engine->state, SMTP_EV_SECURED);
+	engine->hoped = engine->state;
+	engine->offered = 0;
+	engine->guard.greeted = false;
+	engine->progress++;
+}
+
+void
+smtp_engine_tls_failed(struct smtp_engine *engine, bool server)
+{
+	if (server)
+		smtp_engine_end(engine, "4.7.5", "TLS with the server failed",
+		    "S", "tls_failed");
+	else
+		smtp_engine_over(engine, 'C', "tls_failed");
+}
+
+void
+smtp_engine_leg_failed(struct smtp_engine *engine, struct slice reply,
+    const char *code, const char *reason)
+{
+	say_whole(engine, engine->name_held ? engine->helo_verb : SMTP_UNKNOWN,
+	    reply, false);
+	smtp_engine_over(engine, code[0], reason);
+	engine->ending.code[1] = code[1];
+}
+
+void
+smtp_engine_leg_lost(struct smtp_engine *engine)
+{
+	smtp_engine_say(engine,
+	    engine->name_held ? engine->helo_verb : SMTP_UNKNOWN,
+	    "421 4.3.2 the server does not take the connection now");
+	smtp_engine_over(engine, 'S', "server_unavailable");
+}
+
+void
+smtp_engine_greet_so(struct smtp_engine *engine, struct slice reply)
+{
+	engine->greets = true;
+	smtp_engine_note(
+	    engine, &(struct smtp_noted){.note = SMTP_NOTE_GREETING,
+			.text = reply,
+			.code = smtp_reply_code(reply),
+			.by_gate = true});
+	put_line(engine, reply);
+}
+
+void
+smtp_engine_turn_away_early(struct smtp_engine *engine, const char *word)
+{
+	char text[160];
+	int len = snprintf(text, sizeof(text),
+	    "554 5.5.0 you spoke before the greeting [ref %.*s]",
+	    SLICE_FMT(engine->ref));
+
+	smtp_engine_greet_so(engine, slice_of(text, (size_t)len));
+	smtp_engine_over(engine, 'P', word);
+}
+
+void
+smtp_engine_greet(struct smtp_engine *engine, struct slice reply)
+{
+	if (smtp_guard_is_early(engine))
+		return;
+	smtp_engine_greet_so(engine, reply);
+	engine->state = smtp_fsm_event(engine->state, SMTP_EV_GREETS);
+	engine->hoped = engine->state;
 }
 
 void
 smtp_engine_turn_away(struct smtp_engine *engine, struct slice reply,
     const char *code, const char *reason)
 {
-	smtp_engine_note(
-	    engine, &(struct smtp_noted){.note = SMTP_NOTE_GREETING,
-			.text = reply,
-			.code = smtp_reply_code(reply),
-			.by_gate = true});
-	buf_append(engine->client_out, reply);
-	buf_append(engine->client_out, SMTP_CRLF);
+	smtp_engine_greet_so(engine, reply);
 	engine->ending.reason = reason;
 	if (smtp_reply_code(reply) == 554) {
 		engine->state =
@@ -434,19 +513,13 @@ settle(struct smtp_engine *engine, enum smtp_progress client,
 		smtp_engine_over(engine, '-', "quit");
 		return true;
 	}
-	if (engine->server_eof && engine->has_server && server == SMTP_HUNGRY)
+	if (engine->server_eof && engine->leg >= SMTP_LEG_GREETING &&
+	    server == SMTP_HUNGRY)
 		return settle_server(engine);
+	if (engine->client_gone && smtp_leg_is_coming(engine))
+		return settle_client(engine);
 	return engine->client_eof && client == SMTP_HUNGRY &&
 	       settle_client(engine);
-}
-
-/* Not before all replies that are due have been said. */
-static bool
-has_too_many_errors(struct smtp_engine *engine)
-{
-	return engine->error_limit > 0 &&
-	       engine->errors >= engine->error_limit &&
-	       smtp_pending_head(&engine->pending) == NULL;
 }
 
 enum smtp_act
@@ -461,15 +534,24 @@ smtp_engine_step(struct smtp_engine *engine)
 		}
 		if (engine->blind)
 			return SMTP_ACT_BLIND;
+		if (engine->tls_due) {
+			engine->tls_due = false;
+			return SMTP_ACT_TLS_CLIENT;
+		}
+		if (engine->leg == SMTP_LEG_TLS_DUE) {
+			engine->leg = SMTP_LEG_TLS;
+			return SMTP_ACT_TLS_SERVER;
+		}
+		if (engine->leg == SMTP_LEG_DUE) {
+			engine->leg = SMTP_LEG_CONNECTING;
+			return SMTP_ACT_CONNECT;
+		}
 		if (engine->asked != SMTP_ACT_WAIT)
 			return engine->asked;
 		if (say_held(engine))
 			continue;
-		if (has_too_many_errors(engine)) {
-			smtp_engine_end(engine, "4.7.0", "too many errors", "P",
-			    "too_many_errors");
+		if (smtp_guard_ends(engine))
 			continue;
-		}
 		enum smtp_progress server = smtp_server_step(engine);
 		if (server == SMTP_MOVED)
 			continue;

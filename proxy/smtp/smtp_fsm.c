@@ -43,6 +43,7 @@ struct smtp_row {
 #define REFUSED  IN_REFUSED
 #define CONNECT  IN_CONNECT
 #define CUT      IN_CUT
+#define TLS      IN_TLS
 #define ANYWHERE IN_ANYWHERE
 #define LAST     SMTP_FLAG_LAST
 #define ASK      SMTP_FLAG_ASK
@@ -72,6 +73,7 @@ static const unsigned flags_of[] = {
 #undef REFUSED
 #undef CONNECT
 #undef CUT
+#undef TLS
 #undef ANYWHERE
 #undef LAST
 #undef ASK

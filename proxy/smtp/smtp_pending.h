@@ -15,8 +15,9 @@ enum smtp_pending_kind {
 	SMTP_PENDING_SERVER, /* the server's next reply goes to the client */
 	SMTP_PENDING_PIECE,  /* of a chunk, not its last piece: a success is
 			      * ours alone */
-	SMTP_PENDING_PIECE_OVER, /* of a chunk that has its reply already */
-	SMTP_PENDING_LOCAL       /* the gate's own, held until its turn */
+	SMTP_PENDING_OURS,   /* ours alone: of a chunk that has its reply
+			    * already, or a command that we gave */
+	SMTP_PENDING_LOCAL   /* the gate's own, held until its turn */
 };
 
 struct smtp_pending {

@@ -20,8 +20,8 @@ text_of(enum smtp_verb verb, const struct smtp_reply *reply)
 	return slice_head(reply->raw, reply->raw.len - 2);
 }
 
-static void
-note_reply(struct smtp_engine *engine, enum smtp_verb verb,
+void
+smtp_server_note_reply(struct smtp_engine *engine, enum smtp_verb verb,
     const struct smtp_reply *reply)
 {
 	smtp_engine_note(engine, &(struct smtp_noted){.note = SMTP_NOTE_REPLY,
@@ -30,21 +30,41 @@ note_reply(struct smtp_engine *engine, enum smtp_verb verb,
 				     .text = text_of(verb, reply)});
 }
 
-static void
-consume(struct smtp_engine *engine, const struct smtp_reply *reply)
+void
+smtp_server_consume(struct smtp_engine *engine, const struct smtp_reply *reply)
 {
 	buf_consume(engine->server_in, reply->raw.len);
 	engine->progress++;
 }
 
-static void
-relay(struct smtp_engine *engine, const struct smtp_reply *reply)
+void
+smtp_server_relay(struct smtp_engine *engine, const struct smtp_reply *reply)
 {
 	if (!engine->client_gone)
 		smtp_reply_write(reply, engine->client_out);
 }
 
 /* --- the greeting ------------------------------------------------------------- */
+
+/* The client gets 554, since it did not wait, or a greeting that hides the
+ * server's. */
+static bool
+is_greeted_by_us(struct smtp_engine *engine, const struct smtp_reply *reply)
+{
+	char text[SMTP_BANNER_MAX];
+	bool early = smtp_guard_is_early(engine);
+	size_t len = early ? 0 : engine->hooks->banner(engine->ctx, text);
+
+	if (!early && len == 0)
+		return false;
+	if (len > 0)
+		smtp_engine_greet_so(engine, slice_of(text, len));
+	smtp_engine_note(engine, &(struct smtp_noted){.note = SMTP_NOTE_LEG,
+				     .text = reply->first,
+				     .code = reply->code,
+				     .flag = true});
+	return true;
+}
 
 static void
 take_greeting(struct smtp_engine *engine, const struct smtp_reply *reply)
@@ -56,12 +76,17 @@ take_greeting(struct smtp_engine *engine, const struct smtp_reply *reply)
 		smtp_engine_server_broke(engine, "bad_greeting", reply->first);
 		return;
 	}
-	smtp_engine_note(
-	    engine, &(struct smtp_noted){.note = SMTP_NOTE_GREETING,
-			.text = reply->first,
-			.code = reply->code});
-	relay(engine, reply);
-	consume(engine, reply);
+	if (reply->code == 220 && is_greeted_by_us(engine, reply)) {
+		if (engine->ended)
+			return;
+	} else {
+		smtp_engine_note(
+		    engine, &(struct smtp_noted){.note = SMTP_NOTE_GREETING,
+				.text = reply->first,
+				.code = reply->code});
+		smtp_server_relay(engine, reply);
+	}
+	smtp_server_consume(engine, reply);
 	if (reply->code >= 400 && reply->code < 500) {
 		smtp_engine_over(engine, 'S', "server_unavailable");
 		return;
@@ -85,7 +110,9 @@ passes(struct smtp_engine *engine, struct slice line)
 		return false;
 	if (bit == SMTP_EXT_STARTTLS) {
 		engine->tls_lost = true;
-		if (engine->hide_starttls)
+		/* Where we speak TLS ourselves it is ours to offer. */
+		if (engine->hide_starttls || engine->wanted.ends ||
+		    engine->wish != SMTP_WISH_NONE)
 			return false;
 	}
 	return judged == SMTP_KEYWORD_PASSES || policy > 0;
@@ -114,6 +141,16 @@ lowered_size(const struct smtp_engine *engine, char text[32])
 	return slice_of(text, (size_t)len);
 }
 
+/* Once, and never inside TLS (RFC 3207 4.2). */
+static bool
+offers_tls(const struct smtp_engine *engine)
+{
+	if (!engine->wanted.ends || engine->client_tls || engine->hide_starttls)
+		return false;
+	return engine->wish != SMTP_WISH_MIRROR || engine->server_tls ||
+	       engine->server_offers;
+}
+
 /* The reply to EHLO, without what the client is not to see. */
 static void
 relay_extensions(struct smtp_engine *engine, const struct smtp_reply *reply)
@@ -124,6 +161,8 @@ relay_extensions(struct smtp_engine *engine, const struct smtp_reply *reply)
 	char size[32];
 
 	engine->offered = 0;
+	engine->shown = engine->wanted;
+	smtp_leg_note_offer(engine, reply);
 	smtp_reply_line(&rest, &text);
 	size_t line_at = buf_len(out);
 	smtp_reply_write_line(reply->code, false, text, out);
@@ -140,6 +179,12 @@ relay_extensions(struct smtp_engine *engine, const struct smtp_reply *reply)
 		engine->offered |= smtp_ehlo_bit(smtp_ehlo_keyword(text));
 		line_at = buf_len(out);
 		smtp_reply_write_line(reply->code, false, text, out);
+	}
+	if (offers_tls(engine)) {
+		engine->offered |= SMTP_EXT_STARTTLS;
+		line_at = buf_len(out);
+		smtp_reply_write_line(
+		    reply->code, false, SLICE("STARTTLS"), out);
 	}
 	/* What turned out to be the last line ends the reply. */
 	out->data[out->head + line_at + 3] = ' ';
@@ -169,6 +214,8 @@ advance(struct smtp_engine *engine, enum smtp_verb verb, unsigned code)
 		    slice_str(smtp_verb_name(verb)));
 		return;
 	}
+	if ((verb == SMTP_BDAT || verb == SMTP_LASTBDAT) && code >= 400)
+		smtp_text_kill_transaction(engine);
 	/* A RSET with something behind it was sent outside of a transaction:
 	 * what is open now was opened after it. */
 	if ((voids || verb == SMTP_DOT) &&
@@ -207,8 +254,8 @@ hand_over(struct smtp_engine *engine)
 static void
 fail_chunk(struct smtp_engine *engine, const struct smtp_reply *reply)
 {
-	relay(engine, reply);
-	note_reply(engine, SMTP_BDAT, reply);
+	smtp_server_relay(engine, reply);
+	smtp_server_note_reply(engine, SMTP_BDAT, reply);
 	if (engine->chunk.active) {
 		engine->chunk.discard = true;
 		engine->chunk.answered = true;
@@ -219,24 +266,47 @@ fail_chunk(struct smtp_engine *engine, const struct smtp_reply *reply)
 		    smtp_pending_at(&engine->pending, i);
 		bool final = next->kind == SMTP_PENDING_SERVER;
 		if (next->kind != SMTP_PENDING_LOCAL)
-			next->kind = SMTP_PENDING_PIECE_OVER;
+			next->kind = SMTP_PENDING_OURS;
 		if (final)
 			break;
 	}
 }
 
+/* A reply of which the client hears nothing, unless a piece has failed. */
 static void
-take_piece_reply(struct smtp_engine *engine, const struct smtp_reply *reply,
+take_reply_of_ours(struct smtp_engine *engine, const struct smtp_reply *reply,
     enum smtp_pending_kind kind, enum smtp_verb verb)
 {
 	bool failed = reply->code >= 400;
 
-	consume(engine, reply);
 	smtp_pending_pop(&engine->pending);
 	if (failed && kind == SMTP_PENDING_PIECE)
 		fail_chunk(engine, reply);
-	if (failed || kind == SMTP_PENDING_PIECE)
+	/* The reply's text goes with it. */
+	smtp_server_consume(engine, reply);
+	if (reply->code >= 300 || kind == SMTP_PENDING_PIECE)
 		advance(engine, verb, reply->code);
+}
+
+bool
+smtp_server_is_odd(enum smtp_verb verb, unsigned code)
+{
+	if (code >= 400)
+		return false;
+	if (verb == SMTP_STARTTLS)
+		return code != 220;
+	return (verb == SMTP_EHLO || verb == SMTP_HELO) && code != 250;
+}
+
+/* What the state cannot follow must not be heard. */
+static bool
+is_impossible(
+    const struct smtp_engine *engine, enum smtp_verb verb, unsigned code)
+{
+	enum smtp_state next = engine->state;
+
+	return smtp_server_is_odd(verb, code) ||
+	       smtp_fsm_after(engine->state, verb, code, &next) == -1;
 }
 
 static void
@@ -246,31 +316,46 @@ take_reply(struct smtp_engine *engine, const struct smtp_reply *reply)
 	enum smtp_verb verb = (enum smtp_verb)head->verb;
 	enum smtp_pending_kind kind = (enum smtp_pending_kind)head->kind;
 
-	if (kind == SMTP_PENDING_PIECE || kind == SMTP_PENDING_PIECE_OVER) {
-		take_piece_reply(engine, reply, kind, verb);
+	if (kind == SMTP_PENDING_PIECE || kind == SMTP_PENDING_OURS) {
+		take_reply_of_ours(engine, reply, kind, verb);
+		return;
+	}
+	if (is_impossible(engine, verb, reply->code)) {
+		smtp_engine_server_broke(
+		    engine, "impossible_reply", reply->first);
 		return;
 	}
 	if (verb == SMTP_STARTTLS && reply->code < 300 && !hand_over(engine))
 		return;
+	bool eager = smtp_guard_is_eager(engine, verb);
 	if (verb == SMTP_EHLO && reply->code < 300)
 		relay_extensions(engine, reply);
 	else
-		relay(engine, reply);
+		smtp_server_relay(engine, reply);
 	if (verb == SMTP_HELO && reply->code < 300)
 		engine->offered = 0;
+	if ((verb == SMTP_EHLO || verb == SMTP_HELO) && reply->code < 300)
+		engine->taken_verb = verb;
+	if ((verb == SMTP_AUTH || verb == SMTP_CONT) && reply->code < 300)
+		engine->bound = true;
 	if (verb == SMTP_EHLO || verb == SMTP_HELO)
 		smtp_engine_note(
 		    engine, &(struct smtp_noted){.note = SMTP_NOTE_HELO_SAID,
 				.verb = verb,
 				.code = reply->code,
 				.text = reply->first});
-	note_reply(engine, verb, reply);
+	smtp_server_note_reply(engine, verb, reply);
 	if (verb == SMTP_DATA && reply->code == 354)
-		smtp_body_start(&engine->body, engine->size_limit);
+		smtp_text_start(engine);
 	unsigned code = reply->code;
-	consume(engine, reply);
+	smtp_server_consume(engine, reply);
 	smtp_pending_pop(&engine->pending);
 	advance(engine, verb, code);
+	if ((verb == SMTP_DOT || verb == SMTP_LASTBDAT) && code < 300)
+		engine->junk = 0;
+	engine->early_reply = false;
+	if (eager)
+		smtp_guard_refuse_eager(engine);
 }
 
 void
@@ -295,7 +380,7 @@ smtp_server_drop_refusal(struct smtp_engine *engine)
 			.verb = engine->helo_verb,
 			.code = reply.code,
 			.text = reply.first});
-	consume(engine, &reply);
+	smtp_server_consume(engine, &reply);
 	smtp_pending_pop(&engine->pending);
 	engine->hoped = engine->state;
 }
@@ -306,11 +391,12 @@ take_421(struct smtp_engine *engine, const struct smtp_reply *reply)
 {
 	const struct smtp_pending *head = smtp_pending_head(&engine->pending);
 
-	relay(engine, reply);
+	smtp_server_relay(engine, reply);
 	if (head != NULL)
-		note_reply(engine, (enum smtp_verb)head->verb, reply);
+		smtp_server_note_reply(
+		    engine, (enum smtp_verb)head->verb, reply);
 	smtp_engine_over(engine, 'S', "server_said_421");
-	consume(engine, reply);
+	smtp_server_consume(engine, reply);
 }
 
 static enum smtp_progress
@@ -318,12 +404,15 @@ dispatch(struct smtp_engine *engine, const struct smtp_reply *reply)
 {
 	const struct smtp_pending *head = smtp_pending_head(&engine->pending);
 
-	if (engine->state == SMTP_ST_CONNECT) {
+	if (engine->leg != SMTP_LEG_UP) {
+		smtp_leg_take(engine, reply);
+	} else if (engine->state == SMTP_ST_CONNECT) {
 		take_greeting(engine, reply);
 	} else if (reply->code == 421) {
 		take_421(engine, reply);
 	} else if (head == NULL && engine->state == SMTP_ST_BODY) {
 		/* Early, but it can only answer the end of data. */
+		engine->early_reply = true;
 		return SMTP_BLOCKED;
 	} else if (head == NULL) {
 		smtp_engine_server_broke(
@@ -343,7 +432,8 @@ smtp_server_step(struct smtp_engine *engine)
 	struct smtp_reply reply;
 	struct slice in = buf_slice(engine->server_in);
 
-	if (!engine->has_server)
+	if (engine->leg < SMTP_LEG_GREETING ||
+	    engine->leg == SMTP_LEG_TLS_DUE || engine->leg == SMTP_LEG_TLS)
 		return SMTP_BLOCKED;
 	if (in.len == 0)
 		return SMTP_HUNGRY;

@@ -42,7 +42,7 @@ SMTP_STATE(RCPT,    "at least one RCPT accepted")
 SMTP_STATE(BODY,    "354 seen: octets of the client are the message")
 SMTP_STATE(CHUNK,   "BDAT accepted, the last chunk has not come")
 SMTP_STATE(FAILED,  "BDAT refused: the transaction is dead until RSET")
-SMTP_STATE(TLS,     "220 to STARTTLS, or spliced: not ours to read")
+SMTP_STATE(TLS,     "220 to STARTTLS: a handshake; or it is not ours to read, nor what was spliced")
 SMTP_STATE(REFUSED, "greeted with 554: only QUIT is left")
 SMTP_STATE(CUT,     "bad message text: the server's leg is cut, 421 is next")
 SMTP_STATE(CLOSING, "QUIT answered, 421, or cut: flush and close")
@@ -70,9 +70,12 @@ SMTP_COMMAND(QUIT,     GREETED|READY|MAIL|RCPT|CHUNK|FAILED|REFUSED|CUT, NONE,  
 
 /*         name           from                                       to       RFC            what happened */
 SMTP_EVENT(GREETS,        CONNECT,                                   GREETED, "5321 3.1",    "the server greets with 220")
-SMTP_EVENT(TURNS_AWAY,    CONNECT,                                   REFUSED, "5321 3.1",    "the server, or the policy, greets with 554")
-SMTP_EVENT(TEXT_BAD,      BODY|RCPT|CHUNK,                           CUT,     "5321 4.1.1.4", "the message text cannot go on")
+SMTP_EVENT(TURNS_AWAY,    CONNECT|GREETED|READY|FAILED,              REFUSED, "5321 3.1",    "the server, or the policy, greets with 554")
+SMTP_EVENT(TEXT_REFUSED,  BODY,                                      READY,   "5321 4.1.1.4", "the message text cannot go on: its leg is cut")
+SMTP_EVENT(CHUNK_REFUSED, MAIL|RCPT|CHUNK,                           FAILED,  "3030 2",      "the same of a chunk; or one that came without a recipient")
+SMTP_EVENT(TEXT_BAD,      BODY|RCPT|CHUNK,                           CUT,     "5321 4.1.1.4", "the same, and no other leg can take its place")
 SMTP_EVENT(ENDS,          ANYWHERE,                                  CLOSING, "5321 3.8",    "421 at any time, a lost peer, a broken protocol")
+SMTP_EVENT(SECURED,       TLS,                                       GREETED, "3207 4.2",    "the handshake is done that ends here: what was said before it is forgotten")
 SMTP_EVENT(HANDED_OVER,   ANYWHERE,                                  TLS,     "3207 4",      "the policy says splice: what follows is not ours to read")
 /* clang-format on */
 

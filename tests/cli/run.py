@@ -19,11 +19,14 @@ sys.dont_write_bytecode = True
 
 import cases  # noqa: E402
 import test_diff  # noqa: E402
+import test_helo  # noqa: E402
 import test_replay  # noqa: E402
 import test_session  # noqa: E402
 import test_suggest  # noqa: E402
+import test_test  # noqa: E402
 
-MODULES = (test_replay, test_suggest, test_session, test_diff)
+MODULES = (test_replay, test_suggest, test_session, test_diff,
+           test_helo, test_test)
 
 
 def tests(names):

@@ -137,3 +137,36 @@ def test_wrong_usage(_):
     tool("session", "-p", "old.yaml", status=2)
     tool("session", "-p", "old.yaml", "--client", "x", status=2)
     assert "Exit status" in tool("session", "--help", status=0)[0]
+
+
+def test_a_rule_that_encrypts(folder):
+    policy = write(folder, "p.yaml", "policy: 1\nhelo: []\n"
+                   "default: {repair: [underscore], starttls: uplift}\n")
+    said = session(b"EHLO EXCH_01\nSTARTTLS\nQUIT\n", "--verbose",
+                   policy=policy)
+    assert "# the gate encrypts the server's leg\n" in said
+    assert said.count("> EHLO EXCH-01\n") == 2
+    assert "250-STARTTLS" not in said and "502 5.5.1" in said
+
+
+def test_a_rule_that_ends_tls(folder):
+    """What is said before it is forgotten, and the name judged again."""
+    policy = write(folder, "p.yaml", "policy: 1\nhelo:\n"
+                   "  - {name: late, when: {tls: true, helo: bad.test}, "
+                   "then: reject}\n"
+                   "default: {repair: [underscore], starttls: terminate}\n")
+    said = session(b"EHLO bad.test\nSTARTTLS\nMAIL FROM:<a@b.test>\n"
+                   b"EHLO bad.test\nEHLO EXCH_01\nQUIT\n", "--verbose",
+                   policy=policy)
+    assert "# here TLS begins, and ends at the gate\n" in said
+    assert said.count("250-STARTTLS") + said.count("250 STARTTLS") == 1
+    assert "503 5.5.1 say EHLO" in said and "550 5.7.1" in said
+    assert "> EHLO EXCH-01\n" in said
+
+
+def test_a_rule_that_refuses_tls(folder):
+    policy = write(folder, "p.yaml", "policy: 1\nhelo: []\n"
+                   "default: {repair: [underscore], starttls: refuse}\n")
+    said = session(b"EHLO EXCH_01\nSTARTTLS\nQUIT\n", "--verbose",
+                   policy=policy)
+    assert "STARTTLS" in said and "454 4.7.0 TLS is not available" in said

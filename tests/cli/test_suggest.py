@@ -139,7 +139,7 @@ def test_starttls_by_what_the_log_shows(folder):
     rules = said.split("  - name: ")[1:]
     for rule in rules:
         name = rule.split("\n", 1)[0]
-        assert ("starttls: hide" in rule) == name.endswith("-tls"), rule
+        assert ("starttls: uplift" in rule) == name.endswith("-tls"), rule
         assert ("starttls: pass}" in rule) != name.endswith("-tls"), rule
     assert "These clients use STARTTLS" in said
 

@@ -26,7 +26,7 @@ PROGRAM = os.environ.get("EHLOGATE", str(TOP / "build/ehlogate"))
 TOOL = TOP / "build/tool/editor_schema"
 
 # What a schema can know: every case of these codes.
-SHAPES = set("P012 P013 P016 P019 P022 P024 P026 P027 P028 P029 P032 P033 "
+SHAPES = set("P012 P016 P019 P022 P024 P026 P027 P028 P029 P032 P033 "
              "P038 P039 P040 P041 P042 P046 P052 P053 P056 P057 P059 "
              "P060 P061 P062 P063 P070 P073 P074 "
              "C028 C029 C030 C032 C033 C037 C038 C043 C046 C047 C048 "
@@ -183,7 +183,13 @@ WHOLE = {
     "capabilities": {"allow": ["X-OURS"], "hide": "DSN"},
     "commands": {"deny": ["VRFY", "EXPN"], "MAIL": {"require": "tls"}},
     "limits": [{"when": {"client": "inside"}, "errors": 5,
-                "recipients": 1000, "messages": 10, "size": "50M"}],
+                "recipients": 1000, "messages": 10, "size": "50M",
+                "junk": 5, "commands": 100, "data_rate": 10},
+               {"rate_per_client": "60/1m", "sessions_per_client": 5}],
+    "protocol": {"bare_newline": "reject", "early_talker": "log",
+                 "pipelining": "hold", "banner": "gw for {client}"},
+    "timeouts": {"greeting": "5m", "command": "5m", "data_block": "3m",
+                 "data_end": "10m", "connect": "30s"},
     "tests": [{"client": "192.0.2.1", "server": "192.0.2.2:25",
                "helo": "a.example", "verb": "ehlo", "tls": False,
                "expect": "reject", "reply": "550",
@@ -207,7 +213,9 @@ CONFIG = {
             "events": ["session", "daemon"], "on_failure": "continue"},
     "timeouts": {"greeting": "5m", "command": "5m", "data_block": "3m",
                  "data_end": "10m", "connect": "30s"},
-    "limits": {"sessions": 8000}}
+    "limits": {"sessions": 8000, "sessions_per_client": 50,
+               "rate_per_client": "60/1m", "ipv6_prefix": 64,
+               "enforce": True, "never": ["192.0.2.0/24"]}}
 LEAST = {"version": 1, "log": {"sinks": ["stdout"]},
          "listeners": {"in": {"mode": "tproxy", "policy": "inbound.yaml"}}}
 PROBES = ["x", "", 0, 7, 100000000, True, [], ["x"], [["x"]], {}, {"x": 1},

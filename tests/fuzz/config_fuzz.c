@@ -1,6 +1,7 @@
 /*
  * libFuzzer: any bytes as the configuration.  What cannot be loaded has an
  * error; what can be loaded has what the daemon takes for granted.
+ * THREATS A4-01.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -32,7 +32,9 @@ struct drive {
 	struct dialog_io io;
 	struct pool *pool;
 	struct buf to_client, to_server, record; /* all of it */
-	bool blind, over, gone[2];               /* by side */
+	unsigned legs;             /* connections to the server so far */
+	size_t leg_from;           /* of to_server: where the newest begins */
+	bool blind, over, gone[2]; /* by side */
 	uint64_t now_us;
 	struct dns_question asked[DRIVE_ASKED];
 	unsigned asked_count;
@@ -123,6 +125,9 @@ drive_step(struct drive *drive)
 				return;
 			break;
 		case DIALOG_CONNECT:
+			drive->gone[DIALOG_SERVER] = false;
+			drive->legs++;
+			drive->leg_from = buf_len(&drive->to_server);
 			dialog_connected(drive->dialog,
 			    &(struct endpoint){.port = 1}, drive->now_us);
 			break;
@@ -132,6 +137,8 @@ drive_step(struct drive *drive)
 				return;
 			break;
 		case DIALOG_BAN:
+		case DIALOG_TLS_CLIENT: /* not of this listener */
+		case DIALOG_TLS_SERVER:
 			break;
 		case DIALOG_CUT:
 			drive->gone[DIALOG_SERVER] = true;
@@ -222,18 +229,22 @@ drive_finish(struct drive *drive)
 }
 
 static inline void
-drive_open(struct drive *drive, const struct policy *policy, bool hide)
+drive_open(struct drive *drive, const struct policy *policy, bool hide,
+    bool greet_first)
 {
 	static const struct dialog_start start = {.ref = "TESTTESTTESTTEST",
 	    .client = {{4, {192, 0, 2, 1}}, 40000},
 	    .server = {{4, {198, 51, 100, 25}}, 25}};
 
-	*drive = (struct drive){.listener = {.name = SLICE("test"),
-				    .mode = "explicit",
-				    .policy = policy,
-				    .hide_starttls = hide,
-				    .dns_timeout_ms = 1000,
-				    .node = SLICE("node")}};
+	*drive = (struct drive){.gone = {[DIALOG_SERVER] = true},
+	    .listener = {.name = SLICE("test"),
+		.mode = "explicit",
+		.policy = policy,
+		.starttls = hide ? POLICY_STARTTLS_HIDE : POLICY_STARTTLS_PASS,
+		.greet_first = greet_first,
+		.dns_timeout_ms = 1000,
+		.timeouts = {.data_block = 180000},
+		.node = SLICE("node")}};
 	drive->pool = pool_new(DRIVE_BLOCK, 8);
 	buf_init_pool(&drive->io.client_in, drive->pool);
 	buf_init_pool(&drive->io.client_out, drive->pool);

@@ -2,6 +2,7 @@
  * libFuzzer: any bytes as a HELO argument.  The oracle is the module's own
  * promise: rfc5321 is !valid; `all` with a client ends valid, short enough and
  * at rest; a name that is valid with nothing to mend stays as it is.
+ * THREATS A4-01.
  *
  * SPDX-License-Identifier: MIT
  */

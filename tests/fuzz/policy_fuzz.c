@@ -2,7 +2,7 @@
  * libFuzzer: any bytes as a policy.  What cannot be loaded has an error that
  * can be printed; what can be loaded judges every fact without trouble: a
  * name that it makes is valid, a reply that it gives is one line of printable
- * ASCII, and explain comes to the verdict that the gate does.
+ * ASCII, and explain comes to the verdict that the gate does.  THREATS A4-01.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -21,7 +21,7 @@ import logs  # noqa: E402
 CLIENT, SERVER, EOF, TIMEOUT = 0, 3, 6, 7
 EVENTS = {"wait": (TIMEOUT, b""), "drain": (TIMEOUT, b"x")}
 ANSWERS = (TIMEOUT, b"xxx")
-ENVELOPE, DNS = 4, 5        # the policies that are about these
+ENVELOPE, DNS, GUARD = 4, 5, 6        # the policies that are about these
 
 
 def happening(what, data):
@@ -31,9 +31,11 @@ def happening(what, data):
 def of_transcript(path):
     """As tests/fuzz/dialog_fuzz.c reads it."""
     transcript = dialog.Transcript(path)
-    policy = DNS if transcript.dns else \
-        ENVELOPE if pathlib.Path(path).name.startswith("13") else 0
-    made = bytes([2 * policy + (transcript.listener == "hide")])
+    name = pathlib.Path(path).name
+    policy = DNS if transcript.dns else ENVELOPE if name.startswith("13") \
+        else GUARD if name.startswith("15") else 0
+    made = bytes([4 * policy + (transcript.listener == "hide")
+                  + 2 * (transcript.listener == "gate")])
     for _, kind, text, data in transcript.steps:
         if kind in EVENTS:
             made += happening(*EVENTS[kind])
@@ -50,12 +52,31 @@ def of_transcript(path):
 
 def client_of(path):
     """The client's part alone, as tests/fuzz/session_fuzz.c reads it."""
-    said = b"".join(data for _, kind, text, data in
-                    dialog.Transcript(path).steps
-                    if kind in ("C>S", "C>", "C!") and text != "close")
+    name = pathlib.Path(path).name
     policy = 3 if dialog.Transcript(path).dns else \
-        2 if pathlib.Path(path).name.startswith("13") else 0
-    return bytes([policy]) + b"\0\0\0\0\0\0\0" + said
+        2 if name.startswith("13") else 4 if name.startswith("15") else 0
+    return bytes([policy]) + b"\0\0\0\0\0\0\0" \
+        + said(path, "C>S", "C>", "C!")
+
+
+def said(path, *kinds):
+    return b"".join(data for _, kind, text, data in
+                    dialog.Transcript(path).steps
+                    if kind in kinds and text != "close")
+
+
+def of_texts():
+    """As tests/fuzz/text_fuzz.c reads it: the rows of the tables, as DATA
+    and as BDAT, with stray line ends mended and refused."""
+    rows = [line.split("\t")[0] for name in
+            ("data_terminator_units", "smuggling_eod_variants")
+            for line in (TOP / f"tests/vectors/{name}.tsv").read_text()
+            .splitlines()[1:]]
+    texts = [dialog.unescape(row.encode()) for row in rows]
+    texts += [b"Message-ID: <a@b>\r\n\r\nx" + text + b"y\r\n.\r\n"
+              for text in texts]
+    return {f"{n}-{how}": bytes([how, 0, n % 7]) + text
+            for n, text in enumerate(texts) for how in range(4)}
 
 
 def of_dns():
@@ -141,11 +162,17 @@ def main():
     # Longer ones teach a fuzzer nothing that the short ones do not.
     short = {path: of_transcript(path) for path in transcripts}
     short = {path: seed for path, seed in short.items() if len(seed) < 4096}
-    seeds = {f"{path.stem}-{policy}": bytes([seed[0] | policy]) + seed[1:]
-             for path, seed in short.items() for policy in range(4)}
+    seeds = {f"{path.stem}-{more}": bytes([seed[0] ^ more]) + seed[1:]
+             for path, seed in short.items() for more in range(4)}
     write(target / "dialog_fuzz", seeds)
     write(target / "session_fuzz",
           {path.stem: client_of(path) for path in short})
+    write(target / "command_fuzz",
+          {path.stem: b"\6" + said(path, "C>S", "C>", "C!")
+           for path in short})
+    write(target / "reply_fuzz",
+          {path.stem: said(path, "S>C", "S>") for path in short})
+    write(target / "text_fuzz", of_texts())
     names = (TOP / "tests/vectors/helo_receivers.tsv").read_text()
     write(target / "helo_fuzz",
           {str(n): re.sub(rb"\\([0-7]{3}|x..|.)", b"_",

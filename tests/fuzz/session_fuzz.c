@@ -6,7 +6,7 @@
  * The oracle is the server: it reads what the gate sends by a framing of its
  * own.  Every command that it meets must be one, every name that the gate
  * mended must be valid, and the messages that it took are those of the record,
- * with their senders.
+ * with their senders.  THREATS A4-01.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -38,11 +38,15 @@ static const char *const texts[] = {"policy: 1\nhelo: []\ndefault: accept\n",
     "rcpt:\n"
     "- {name: e, when: {rcpt.to: d@x.example}, then: reject}\n"
     "- {name: f, when: {helo.rhsbl: x.example}, then: tempfail}\n"
-    "default: accept\n"};
+    "default: accept\n",
+    "policy: 1\nprotocol: {bare_newline: reject, pipelining: hold, "
+    "early_talker: log}\n"
+    "helo: []\ndefault: accept\n"};
 
 enum {
 	MENDS = 1, /* the policy that mends every name */
 	LIMITS = 2,
+	LOOKUPS = 3,
 	POLICIES = sizeof(texts) / sizeof(texts[0])
 };
 
@@ -65,6 +69,7 @@ struct server {
 	size_t read; /* of drive->to_server */
 	uint64_t choices;
 	unsigned choice;
+	unsigned legs; /* connections that were greeted */
 	bool mail, rcpt, last, refused;
 	bool stand_in; /* the name it took hides one to be refused */
 	unsigned policy, rcpts;
@@ -178,7 +183,7 @@ check_permitted(const struct server *server, struct slice line)
 {
 	static const char path[] = ":<d@x.example>";
 
-	if (server->policy < LIMITS)
+	if (server->policy != LIMITS && server->policy != LOOKUPS)
 		return;
 	assert(memmem(line.ptr, line.len, path, strlen(path)) == NULL);
 	if (server->policy != LIMITS)
@@ -303,6 +308,20 @@ read_line(struct server *server, struct slice rest)
 	return true;
 }
 
+/* On a new connection nothing of the old one is known. */
+static bool
+is_on_new_leg(struct server *server)
+{
+	if (server->legs == server->drive->legs)
+		return false;
+	server->legs = server->drive->legs;
+	server->read = server->drive->leg_from;
+	server->at = AT_COMMAND;
+	reset(server);
+	say(server, "220 server ESMTP\r\n");
+	return true;
+}
+
 /* Reads all that has come. */
 static void
 serve(struct server *server)
@@ -310,6 +329,8 @@ serve(struct server *server)
 	bool more = true;
 
 	while (more && !server->over) {
+		if (is_on_new_leg(server))
+			continue;
 		/* A copy: what we say makes more. */
 		struct slice rest = slice_from(
 		    buf_slice(&server->drive->to_server), server->read);
@@ -381,8 +402,8 @@ play(struct server *server, struct slice said, size_t piece)
 {
 	unsigned turn = 0;
 
-	drive_open(server->drive, policies[server->policy], false);
-	say(server, "220 server ESMTP\r\n");
+	drive_open(server->drive, policies[server->policy], false,
+	    server->choices >> 55 & 1);
 	serve(server);
 	while (said.len > 0 && !server->drive->over) {
 		size_t len = piece == 0 || piece > said.len ? said.len : piece;

@@ -5,6 +5,7 @@ outside them is touched, and nothing stays, also after Ctrl-C.
 """
 import contextlib
 import json
+import os
 import pathlib
 import shutil
 import signal
@@ -12,7 +13,7 @@ import sys
 import time
 
 from lab import (SERVER4, TOP, Exim, Gate, Namespaces, Talk, need_root,
-                 temporary, wait_for)
+                 stops_wait, temporary, wait_for)
 
 COLOUR = sys.stdout.isatty()
 
@@ -84,28 +85,20 @@ def show_record(gate):
     check(record["helo"][0]["received"] == "EXCH_01", "the record differs")
 
 
-@contextlib.contextmanager
-def signals_wait():
-    """What is being made is made whole, and then removed whole."""
-    held = signal.pthread_sigmask(signal.SIG_BLOCK,
-                                  {signal.SIGINT, signal.SIGTERM})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, held)
-
-
 def set_up(at_end):
     """The three hosts and a folder; `at_end` takes them away again."""
-    with signals_wait():
+    with stops_wait():
         folder = pathlib.Path(temporary())
         at_end.callback(shutil.rmtree, folder, ignore_errors=True)
         net = Namespaces()
         at_end.callback(net.close)
         at_end.callback(signal.signal, signal.SIGINT, signal.SIG_IGN)
-    for name in ("exim", "gate"):
+    for name in ("exim", "gate", "tmp"):
         (folder / name).mkdir()
     folder.chmod(0o755)
+    # What a tool of Debian's was about when it was stopped goes, too.
+    (folder / "tmp").chmod(0o1777)
+    os.environ["TMPDIR"] = str(folder / "tmp")
     return folder, net
 
 
@@ -128,7 +121,7 @@ def show_patiently(at_end):
     """A signal for all of us may end a peer of ours before it is ours."""
     try:
         show(at_end)
-    except Exception:
+    except (Exception, SystemExit):
         time.sleep(0.5)
         raise
 

@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from lab import CLIENT4, CLIENT6, SERVER4, SERVER6, Gate, Stub, Talk, wait_for
+from lab import (ANOTHER4, ANOTHER6, CLIENT4, CLIENT6, NEIGHBOUR6, SERVER4,
+                 SERVER6, Gate, Stub, Talk, wait_for)
 
 SECONDS = 4
 POLICY = f"""\
@@ -17,7 +18,6 @@ helo:
 default: accept
 """
 FRONT = "    bind: [\"10.77.1.1:2525\"]\n    upstream: \"10.77.2.2:25\"\n"
-ANOTHER4, NEIGHBOUR6, ANOTHER6 = "10.77.1.77", "fd77:1::aaaa:2", "fd77:9::2"
 PLACES = {"tproxy": (SERVER4, 25, CLIENT4, ANOTHER4),
           "tproxy6": (SERVER6, 25, CLIENT6, ANOTHER6),
           "redirect": (SERVER4, 25, CLIENT4, ANOTHER4),
@@ -61,20 +61,6 @@ class Door:
         family = "banned6" if ":" in self.client else "banned4"
         return self.net.run("gate", "nft", "list", "set", "inet", "ehlogate",
                             family).stdout
-
-
-@pytest.fixture(scope="module")
-def addresses(net):
-    """More of the client's host: one in the /64 of CLIENT6, one beyond."""
-    more = [f"{ANOTHER4}/24", f"{NEIGHBOUR6}/64", f"{ANOTHER6}/64"]
-    for address in more:
-        net.run("client", "ip", "addr", "add", address, "dev", "eth0")
-    back = ("route", "add", "fd77:9::/64", "via", CLIENT6)
-    net.run("gate", "ip", "-6", *back)
-    yield
-    net.run("gate", "ip", "-6", "route", "del", *back[2:])
-    for address in more:
-        net.run("client", "ip", "addr", "del", address, "dev", "eth0")
 
 
 @pytest.fixture

@@ -131,7 +131,7 @@ def exceptions():
     return {int(row["row"]): row for row in rows("exceptions")}
 
 
-def test_every_row_has_a_case():
+def test_a3_07_every_row_has_a_case():
     assert sorted(CASES) == list(range(1, len(rows()) + 1))
 
 
@@ -245,7 +245,7 @@ def both_stubs(net, stub):
 
 
 @pytest.mark.parametrize("number", CASES)
-def test_row(net, folder, dns, both_stubs, number):
+def test_a3_07_row(net, folder, dns, both_stubs, number):
     this, row = CASES[number], rows()[number - 1]
     expected, name = row["expected"], this["helo"]
     if number in exceptions():

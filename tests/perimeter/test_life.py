@@ -1,4 +1,4 @@
-"""Rotation, the end, and the next start."""
+"""Rotation, the end, and the next start (THREATS A6-18)."""
 import json
 import os
 import signal

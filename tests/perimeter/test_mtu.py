@@ -1,4 +1,5 @@
-"""Bulk mail over a hop beyond the gate that is narrower than all others."""
+"""Bulk mail over a hop beyond the gate that is narrower than all others
+(THREATS A6-16)."""
 import pytest
 
 from lab import FAR4, FAR6, Gate, Stub, lines_of_mail, send

@@ -1,4 +1,4 @@
-"""SIGHUP: the files as they are now, without a break."""
+"""SIGHUP: the files as they are now, without a break (THREATS A6-18)."""
 import os
 import pathlib
 import re

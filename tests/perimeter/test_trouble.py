@@ -1,5 +1,6 @@
 """What an operator sees of what goes wrong: each a message with a mend, an
 exit code as documented, and nothing lost."""
+import json
 import os
 import pathlib
 import signal
@@ -70,7 +71,7 @@ def run(net, folder, config, before=(), policy=POLICY):
                  ["cannot listen on 10.9.9.9:2525",
                   "Cannot assign requested address"],
                  id="address of another host")])
-def test_it_does_not_start(net, folder, config, before, words):
+def test_a6_03_it_does_not_start(net, folder, config, before, words):
     said = run(net, folder, config, before)
     for word in words:
         assert word in said
@@ -121,7 +122,7 @@ def test_explicit_without_root(net, folder, stub):
     assert owners == {65534} and record["mode"] == "explicit"
 
 
-def test_silent_server(net, folder):
+def test_a6_14_silent_server(net, folder):
     """It takes the connection and says nothing."""
     with net.socket("server") as silent:
         silent.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -139,17 +140,18 @@ def test_silent_server(net, folder):
 
 @pytest.fixture
 def few_ports(net):
-    net.sysctl("gate", "net.ipv4.ip_local_port_range", "40000 40003")
-    yield 4
+    net.sysctl("gate", "net.ipv4.ip_local_port_range", "40000 40009")
+    yield 10
     net.sysctl("gate", "net.ipv4.ip_local_port_range", "32768 60999")
 
 
-def test_no_free_port(net, folder, stub, few_ports):
-    """As many sessions as there are ports; the next is told, and the others
-    go on."""
+def test_a6_06_no_free_port(net, folder, stub, few_ports):
+    """As many sessions as there are ports; the next is told, the others go on,
+    and what one of them gave back another has."""
     gate = Gate(net, folder, "redirect")
     try:
-        talks = [Talk(net.connect("client", SERVER4)) for _ in range(6)]
+        talks = [Talk(net.connect("client", SERVER4))
+                 for _ in range(few_ports + 2)]
         said = [talk.reply()[:9] for talk in talks]
         assert said.count("220 stub ") == few_ports, said
         assert said.count("421 4.4.5") == 2, said
@@ -157,27 +159,35 @@ def test_no_free_port(net, folder, stub, few_ports):
         talks[1].say("EHLO client.example")
         assert talks[1].say("QUIT").startswith("221")
         records = gate.wait_records(4)
+        assert Talk(net.connect("client", SERVER4)).reply()[:3] == "220"
     finally:
         gate.stop()
     refused = [r for r in records if r["greeting_by"] == "gate"]
     assert {r["close"]["reason"] for r in refused} == {"no_free_port"}
 
 
-def test_ports_are_counted_by_destination(net, folder, stub, few_ports):
+def test_a6_06_ports_are_counted_by_destination(net, folder, stub, few_ports):
     """IP_BIND_ADDRESS_NO_PORT: what one server takes up the others have."""
-    other, gate = Stub(net, address=OTHER4), Gate(net, folder)
+    others = ["10.77.2.4", OTHER4]
+    net.run("server", "ip", "addr", "add", f"{others[0]}/24", "dev", "eth0")
+    servers = [Stub(net, address=address) for address in others]
+    gate = Gate(net, folder)
     try:
         talks = [Talk(net.connect("client", address))
-                 for address in (SERVER4, OTHER4) for _ in range(few_ports)]
+                 for address in (SERVER4, *others) for _ in range(few_ports)]
+        assert len(talks) == 30
         assert all(talk.reply().startswith("220") for talk in talks)
         one_more = Talk(net.connect("client", SERVER4))
         assert one_more.reply().startswith("421 4.4.5")
     finally:
         gate.stop()
-        other.stop()
+        for server in servers:
+            server.stop()
+        net.run("server", "ip", "addr", "del", f"{others[0]}/24", "dev",
+                "eth0")
 
 
-def test_log_disk_full(net, folder, stub):
+def test_a5_11_log_disk_full(net, folder, stub):
     """No session without a record: the next is told to come later, the open
     one goes on, and its record is written when there is room again."""
     logs = pathlib.Path(folder, "logs")
@@ -207,6 +217,56 @@ def test_log_disk_full(net, folder, stub):
     finally:
         gate.stop()
     assert len(references) == len(set(references))
+
+
+def test_a5_11_log_pipe_that_nobody_reads(net, folder, stub):
+    """Records wait in memory, as many as there is room for; then the next
+    session is told to come later, the open one goes on, and when there is a
+    reader all of them come."""
+    path = pathlib.Path(folder, "pipe")
+    os.mkfifo(path, 0o666)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    policy = "policy: 1\nlimits: {junk: 1000}\nhelo: []\ndefault: accept\n"
+    gate = Gate(net, folder, log=path, policy=policy)
+    received = bytearray()
+
+    def fetch():
+        try:
+            received.extend(os.read(reader, 1 << 20))
+        except BlockingIOError:
+            pass
+        return received.count(b"\n")
+    try:
+        opened = Talk(net.connect("client", SERVER4))
+        opened.reply()
+        long, served = "x" * 3000 + ".example", 0
+        while not refused(net):
+            talk = Talk(net.connect("client", SERVER4))
+            if not talk.reply().startswith("220"):
+                break
+            for _ in range(60):
+                talk.say(f"EHLO {long}")
+            talk.say("QUIT")
+            talk.close()
+            served += 1
+            assert served < 1000
+        wait_for("the alarm",
+                 lambda: "its reader is too slow" in gate.said())
+        assert opened.say("EHLO EXCH_01").startswith("250")
+        assert opened.say("QUIT").startswith("221")
+        wait_for("a line", fetch)
+        wait_for("service", lambda: fetch() and not refused(net))
+        wait_for("all records", lambda: fetch() and b"EXCH_01" in received)
+    finally:
+        os.close(reader)
+        gate.log = pathlib.Path(folder, "none")
+        gate.stop()
+    lines = received.decode().splitlines()
+    sessions = [record for record in map(json.loads, lines)
+                if record["event_type"] == "session"]
+    long_ones = [r for r in sessions if r["helo_count"] == 60]
+    assert len(long_ones) == served
+    assert len({r["session"] for r in sessions}) == len(sessions)
 
 
 def fill(file):
@@ -251,6 +311,46 @@ def test_source_port_of_the_client(net, folder, port):
     assert ("source_port_taken" in record["notes"]) == (port < 1024)
 
 
+DROPS = ("policy: 1\nhelo:\n- {name: n, when: {helo: drop.example}, "
+         "then: {drop: {reset: true}}}\nrcpt:\n- {name: r, when: {rcpt.to: "
+         "drop@server.example}, then: {drop: {reset: true}}}\n"
+         "default: accept\n")
+
+
+@pytest.mark.parametrize("what", ["helo", "rcpt", "no tls", "upstream"])
+def test_a_reset_of_the_client(net, folder, what):
+    """What ends a client's connection by RST ends that session alone, and its
+    record has what crossed it."""
+    server = Stub(net, keywords=("PIPELINING", "STARTTLS"))
+    gate = Gate(net, folder, policy=DROPS, more=(
+        "    on_upstream_failure: reset\n" if what == "upstream" else ""))
+    if what == "upstream":
+        server.stop()
+    before = gate.pids()
+    try:
+        with pytest.raises((ConnectionResetError, EOFError)) as how:
+            talk = Talk(net.connect("client", SERVER4))
+            talk.reply()
+            if what == "helo":
+                talk.say("EHLO drop.example")
+            talk.say("EHLO client.example.com")
+            if what == "no tls":    # THREATS A2-80
+                talk.say("STARTTLS")
+                talk.say("EHLO in.clear.example")
+            talk.say("MAIL FROM:<a@client.example>")
+            talk.say("RCPT TO:<drop@server.example>")
+        record = gate.wait_records(1)[0]
+        assert gate.pids() == before, gate.said()
+    finally:
+        gate.stop()
+        server.stop()
+    assert how.type is ConnectionResetError
+    assert record["close"]["reason"] == {
+        "helo": "dropped", "rcpt": "dropped", "upstream": "server_refused",
+        "no tls": "no_tls_after_starttls"}[what]
+    assert (record["bytes"]["client_in"] > 10) == (what != "upstream")
+
+
 def test_what_the_host_itself_sends(net, folder, stub):
     """`from_host`: a mail server on the gate's own host."""
     gate = Gate(net, folder, "redirect", intercept="from_host: true")
@@ -263,7 +363,7 @@ def test_what_the_host_itself_sends(net, folder, stub):
     assert bytes(stub.raw[0]).startswith(b"EHLO EXCH-01.")
 
 
-def test_a_redirect_that_catches_the_gate_itself(net, folder, stub):
+def test_a6_05_a_redirect_that_catches_the_gate_itself(net, folder, stub):
     """Somebody else's rule sends the gate's own connections back to it: a
     loop, refused at once."""
     net.run("gate", "nft", "add table ip foreign ; add chain ip foreign out "

@@ -217,8 +217,8 @@ def config():
                 for name in ("run", "forms", "schema")), Result())
 
 
-def dialog(driver, limit, modes=None, env=None):
-    arguments = ["--driver", driver]
+def dialog(driver, limit, modes=None, env=None, tls=False):
+    arguments = ["--driver", driver] + ["--tls"] * tls
     if modes:
         arguments += ["--modes", modes]
     return script("tests/tool/dialog.py", *arguments, limit=limit,
@@ -234,7 +234,8 @@ def fuzz():
 
 
 # What the sanitizers are to see of the daemon; mail servers add nothing.
-DAEMON = ("path", "trouble", "life", "dead", "record", "resolver", "reload")
+DAEMON = ("path", "trouble", "life", "dead", "record", "resolver", "reload",
+          "starttls", "intercept")
 
 
 def perimeter(files=("tests/perimeter",), env=None):
@@ -300,6 +301,7 @@ SUITES = {
     "dialog-valgrind": Suite(lambda: dialog("process", 600, "whole", {
         "EHLOGATE_DRIVER_PREFIX": " ".join(VALGRIND)})),
     "dialog-wire": Suite(lambda: dialog("wire", 300)),
+    "dialog-tls": Suite(lambda: dialog("wire", 300, "whole,bytes", tls=True)),
     "fuzz": Suite(fuzz, alone=True),
     "perimeter": Suite(perimeter, alone=True),
     "perimeter-asan": Suite(lambda: perimeter(

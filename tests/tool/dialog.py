@@ -8,24 +8,38 @@ A transcript is a text file; `#` begins a remark.  Lines:
                          indented lines behind `policy:`; default: accept all
     client: ADDRESS      who connects (not over the wire); default 192.0.2.1
     listener: hide       tls: {client: hide}
+    listener: gate       greeting: gate
+    listener: tls:...    TLS of the gate's own: terminate, then what the
+                         server's leg is to be: mirror, try or must
+                         (tls:terminate,mirror)
+    listener: enforce    limits: {enforce: true} (process only)
+    counts: N M          the client's sessions, and its connections within a
+                         minute (process only); limits are 50 and 60/1m
     dns: NAME TYPE x...  what DNS answers: records, or NXDOMAIN, NODATA,
                          SERVFAIL, TIMEOUT; a question that no line answers
                          fails the transcript; over the wire the client is
                          127.0.0.1, and no two transcripts give one
                          question different answers
-    connect WHY          the server cannot be reached: refused, unreachable,
-                         timeout, noport, loop, nolog, full (process only)
+    connect WHY [N]      the server cannot be reached, the N-th time that the
+                         gate tries (1): refused, unreachable, timeout, noport,
+                         loop, nolog, full (process only)
     C>S x   S>C x        this end sends x, the other end gets it unchanged
     C> x    S> x         this end sends x; nothing is promised
     C< x    S< x         this end gets x next; `*` at its end matches the rest
     C! x                 the client sends x, the server gets nothing of it
-    "..."                in place of x: exact bytes, C escapes, no CRLF added
+    "..."                in place of x: exact bytes, C escapes, no CRLF added;
+                         `"..." * 1000` a thousand times
     C> close, S> close   this end closes
     C< close, S< close   this end is closed; S< reset: by RST
     cut                  the server's connection is reset, the client's stays
+    again                by now the gate has connected to the server anew
+    alone                until now the gate has not connected to the server
+    tls C|S              the gate begins TLS with this end, and it succeeds
+                         (process only); tls C|S fails
     blind                from here on both directions are relayed unread
     wait                 the deadline in force is over (process only)
     ban SECONDS          by now the client is to be kept away
+    whole                not in pieces: it is about what comes together
     quiet                at the end: there is no record
     log PATH=VALUE       in the session record; PATH=* it is there; !PATH not
 
@@ -69,7 +83,6 @@ def payload(text):
     """What a line stands for: exact bytes, or a line with its CRLF."""
     raw = text.encode()
     if raw.startswith(b'"') and raw.endswith(b'"') and len(raw) > 1:
-        # "..."*1000 repeats; "..." "..." joins.
         return unescape(raw[1:-1])
     again = re.fullmatch(rb'"(.*)" \* (\d+)', raw)
     if again:
@@ -87,9 +100,10 @@ class Transcript:
     def __init__(self, path):
         self.path = path
         self.policy, self.client, self.listener = DEFAULT_POLICY, None, "-"
-        self.connect, self.steps, self.logs = None, [], []
-        self.process_only = False
+        self.connect, self.steps, self.logs = (None, 1), [], []
+        self.process_only = self.whole = False
         self.dns, self.quiet = [], False
+        self.counts = "0 0"
         block = None
         for number, line in enumerate(
                 pathlib.Path(path).read_text().splitlines(), 1):
@@ -106,10 +120,20 @@ class Transcript:
                 continue
             self.take(line, number)
 
+    def can_be_in_tls(self):
+        """Where STARTTLS is offered in the clear and what a listener does with
+        it is what the others are about."""
+        text = pathlib.Path(self.path).read_text()
+        return self.listener in ("-", "gate") and "STARTTLS" not in text \
+            and "splice" not in self.policy and "tls" not in self.policy
+
     def take(self, line, number):
         if line.startswith("dns: "):
             name, kind, *answers = line[5:].split()
             self.dns.append(f"{name} {kind} {','.join(answers)}")
+            return
+        if line.startswith("counts: "):
+            self.counts, self.process_only = line[8:].strip(), True
             return
         for key in ("policy", "client", "listener"):
             if line.startswith(key + ": "):
@@ -117,19 +141,28 @@ class Transcript:
                 if key == "policy":
                     value += "\n"
                 setattr(self, key, value)
+                # No client speaks TLS over the wire here.
+                self.process_only |= value.startswith("tls:terminate")
                 return
         if line.startswith("connect "):
-            self.connect = line.split()[1]
+            words = line.split()
+            self.connect = words[1], int(words[2]) if words[2:] else 1
             self.process_only = True
         elif line.startswith("log "):
             self.logs.append((number, line[4:].strip()))
-        elif line.strip() in ("wait", "cut", "blind", "drain"):
+        elif line.strip() in ("wait", "cut", "again", "alone", "blind",
+                              "drain"):
             self.steps.append((number, line.strip(), "", b""))
             if line.strip() in ("wait", "drain"):
                 self.process_only = True
+        elif line.startswith("tls "):
+            self.steps.append((number, "tls", line[4:].strip(), b""))
+            self.process_only = True
         elif line.startswith("ban "):
             self.steps.append((number, "ban", line[4:].strip(), b""))
             self.process_only = True
+        elif line.strip() == "whole":
+            self.whole = True
         elif line.strip() == "quiet":
             self.quiet = self.process_only = True
         else:
@@ -179,6 +212,7 @@ class Process:
         self.ask("dns")
         for reply in transcript.dns:
             self.ask(f"dns {reply}")
+        self.ask(f"counts {transcript.counts}")
         self.transcript = transcript
         self.got = {"C": b"", "S": b""}
         self.raw = b""
@@ -186,15 +220,22 @@ class Process:
         self.closed = {"C": False, "S": False}
         self.reset = {"C": False, "S": False}
         self.blind = self.cut = self.tls = False
+        self.shakes = set()
+        self.tries = self.legs = 0
         client = transcript.client or "192.0.2.1"
         client = f"[{client}]" if ":" in client else client
         self.take(self.ask(
             f"open {client}:40000 198.51.100.25:25 {transcript.listener}"))
 
     def take(self, answers):
-        if "connect" in self.read(answers):
-            why = self.transcript.connect
-            self.read(self.ask(f"failed {why}" if why else "connected"))
+        while "connect" in self.read(answers):
+            self.tries += 1
+            why, which = self.transcript.connect
+            fails = why and self.tries == which
+            answers = self.ask(f"failed {why}" if fails else "connected")
+            if not fails:
+                self.legs += 1
+                self.closed["S"] = self.reset["S"] = False
 
     def read(self, answers):
         orders = []
@@ -214,6 +255,8 @@ class Process:
                 order, *flags = rest.split()
                 orders.append(order)
                 self.blind |= order == "blind"
+                if order.startswith("tls_"):
+                    self.shakes.add(order[4].upper())
                 self.tls |= "tls" in flags
                 if order == "cut":
                     self.cut = True
@@ -230,6 +273,14 @@ class Process:
     def end_of_file(self, side):
         self.take(self.ask("ceof" if side == "C" else "seof"))
 
+    def shake(self, side, works):
+        """False: the gate has not begun TLS with that end."""
+        if side not in self.shakes:
+            return False
+        self.shakes.remove(side)
+        self.take(self.ask(f"{'secured' if works else 'insecure'} {side}"))
+        return True
+
     def event(self, word):
         self.take(self.ask({"wait": "timeout", "drain": "drain"}[word]))
 
@@ -245,6 +296,9 @@ class Process:
 
     def is_cut(self):
         return self.cut
+
+    def has_legs(self, count):
+        return self.legs >= count
 
     def is_blind(self):
         return self.blind
@@ -276,6 +330,7 @@ class Run:
     def __init__(self, driver, transcript, cut):
         self.driver, self.transcript, self.cut = driver, transcript, cut
         self.lost = False
+        self.legs = 1
 
     def pieces(self, data):
         if self.cut == "bytes":
@@ -309,12 +364,25 @@ class Run:
         driver = self.driver
         if kind in ("wait", "drain"):
             driver.event(kind)
+        elif kind == "tls":
+            side, *fails = text.split()
+            if not driver.shake(side, not fails):
+                raise Failure(f"{where}: no TLS begins with {side}")
         elif kind == "cut":
             if not driver.is_cut():
                 raise Failure(f"{where}: the server's leg is not cut")
             # What was on its way may be lost with the leg.
             driver.got["S"] = driver.raw = b""
             self.lost = True
+        elif kind == "alone":
+            driver.settle()
+            if driver.legs:
+                raise Failure(f"{where}: the gate has connected")
+            self.legs = 0
+        elif kind == "again":
+            self.legs += 1
+            if not driver.has_legs(self.legs):
+                raise Failure(f"{where}: the gate does not connect")
         elif kind == "ban":
             if driver.banned != text:
                 raise Failure(f"{where}: ban {driver.banned}")
@@ -402,6 +470,10 @@ def steady(record, lost):
     octets were lost with a leg, without their count."""
     same = {key: value for key, value in record.items()
             if key not in CHANGING and not (lost and key == "bytes")}
+    if "tls" in same:
+        # The first session with a server is the one that others resume.
+        same["tls"] = {key: value for key, value in same["tls"].items()
+                       if not key.endswith("_resumed")}
     text = REFERENCE.sub("", json.dumps(same))
     return json.loads(WAITED.sub('"dns_us": 0', text))
 
@@ -428,18 +500,20 @@ def variants(modes, splits):
 class Suite:
     """Transcripts against one driver."""
 
-    def __init__(self, modes, logs):
-        self.modes, self.logs = modes, logs
+    def __init__(self, modes, logs, in_tls=False):
+        self.modes, self.logs, self.in_tls = modes, logs, in_tls
         self.count = 0
 
     def run(self, driver, transcript):
         """Raises at the first variant that does not hold."""
         first = None
-        for variant in variants(self.modes, driver.SPLITS):
+        modes = ["whole"] if transcript.whole else self.modes
+        for variant in variants(modes, driver.SPLITS):
             run = Run(driver, transcript, variant)
             raw, record = run.run()
             self.count += 1
-            outcome = (raw, steady(record, run.lost))
+            # In TLS each piece is a record, whose octets are counted.
+            outcome = (raw, steady(record, run.lost or self.in_tls))
             if first is None:
                 first = outcome
                 if record:
@@ -463,6 +537,8 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--driver", choices=["process", "wire"],
                         default="process")
+    parser.add_argument("--tls", action="store_true",
+                        help="of the wire: within TLS, on both legs")
     parser.add_argument("--modes", default="whole,bytes,split")
     parser.add_argument("files", nargs="*")
     options = parser.parse_args()
@@ -475,13 +551,14 @@ def main():
     options = parse_arguments()
     transcripts = [Transcript(path) for path in options.files]
     if options.driver == "wire":
-        transcripts = [t for t in transcripts if not t.process_only]
-        driver = Wire(transcripts)
+        transcripts = [t for t in transcripts if not t.process_only
+                       and (t.can_be_in_tls() or not options.tls)]
+        driver = Wire(transcripts, options.tls)
     else:
         driver = Process()
     passed = failed = 0
     with open_logs(options.driver) as logs:
-        suite = Suite(options.modes.split(","), logs)
+        suite = Suite(options.modes.split(","), logs, options.tls)
         for transcript in transcripts:
             try:
                 suite.run(driver, transcript)

@@ -7,10 +7,15 @@
  *   dns NAME TYPE ANSWER   what DNS says from now on; ANSWER is records, joined
  *                          by commas, or NXDOMAIN, NODATA, SERVFAIL, TIMEOUT;
  *                          without a word behind it all answers are forgotten
- *   open CLIENT SERVER F   a new dialog; F: "-" or "hide" (tls: {client: hide})
+ *   counts SESSIONS RATE   what clients have from now on, the rate in a minute
+ *   open CLIENT SERVER F   a new dialog; F: "-", "hide" (tls: {client: hide}),
+ *                          "gate" (greeting: gate), "enforce" (of limits: 50
+ *                          sessions and 60/1m a client) or "tls:" and what
+ *                          becomes of the legs: terminate, mirror, try, must
  *   c HEX, s HEX           bytes of the client, of the server
  *   ceof, cerr, seof       end of file, an error, end of file
  *   connected, failed WHY  the upstream connection
+ *   secured C, insecure C  TLS with the client (S: the server) is there, failed
  *   timeout                the deadline in force is over: the clock is there
  *   drain                  the program is asked to end
  *   end                    frees the dialog; "record JSON"
@@ -39,6 +44,8 @@ static struct dialog *dialog;
 static struct dialog_listener listener;
 static struct dialog_io io;
 static bool closed;
+static bool shaking[2];         /* by side */
+static unsigned sessions, rate; /* of the client */
 static uint64_t clock_us;
 
 /* What DNS says. */
@@ -159,6 +166,8 @@ step(void)
 	    [DIALOG_RESOLVE] = "resolve",
 	    [DIALOG_BAN] = "ban",
 	    [DIALOG_CUT] = "cut",
+	    [DIALOG_TLS_CLIENT] = "tls_client",
+	    [DIALOG_TLS_SERVER] = "tls_server",
 	    [DIALOG_CLOSE] = "close"};
 	struct dialog_act act;
 
@@ -184,11 +193,39 @@ step(void)
 		if (act.order == DIALOG_CUT)
 			buf_clear(&io.server_in);
 		closed = act.order == DIALOG_CLOSE || act.order == DIALOG_BLIND;
-		if (act.order == DIALOG_CONNECT)
+		shaking[DIALOG_CLIENT] |= act.order == DIALOG_TLS_CLIENT;
+		shaking[DIALOG_SERVER] |= act.order == DIALOG_TLS_SERVER;
+		/* What a worker makes ready for it goes by this. */
+		assert(act.order != DIALOG_TLS_SERVER ||
+		       listener.end_wish != DIALOG_WISH_NONE ||
+		       listener.starttls == POLICY_STARTTLS_UPLIFT ||
+		       policy_orders_starttls(policy, POLICY_STARTTLS_UPLIFT));
+		if (act.order == DIALOG_CONNECT ||
+		    act.order == DIALOG_TLS_CLIENT ||
+		    act.order == DIALOG_TLS_SERVER)
 			break;
 	}
 	if (dialog != NULL)
 		printf("waits %d\n", (int)dialog_waits(dialog));
+}
+
+static void
+shake_hands(bool works, bool server)
+{
+	enum dialog_side side = server ? DIALOG_SERVER : DIALOG_CLIENT;
+
+	shaking[side] = false;
+	if (closed)
+		return;
+	if (works)
+		dialog_secured(dialog, side,
+		    &(struct record_tls){
+			.version = server ? "TLSv1.2" : "TLSv1.3",
+			.cipher = SLICE("TLS_AES_256_GCM_SHA384"),
+			.name = server ? SLICE("") : SLICE("asked.test")});
+	else
+		dialog_tls_failed(dialog, side, SLICE("as told"));
+	step();
 }
 
 /* Hands bytes over in pieces that the buffer has room for. */
@@ -197,9 +234,15 @@ feed(struct buf *in, const char *hex)
 {
 	size_t len = strlen(hex) / 2;
 	size_t at = 0;
+	bool server = in == &io.server_in;
 
 	if (closed)
 		return;
+	/* Clear text in place of a handshake. */
+	if (shaking[server]) {
+		shake_hands(false, server);
+		return;
+	}
 	do {
 		size_t room = buf_room(in);
 		size_t piece = len - at < room ? len - at : room;
@@ -227,10 +270,34 @@ load(const char *path)
 	diag_free(&diag);
 }
 
+/* Of "tls:terminate,mirror" and its like. */
+static bool
+has(const char *flag, const char *word)
+{
+	return strncmp(flag, "tls:", 4) == 0 && strstr(flag, word) != NULL;
+}
+
+static enum policy_starttls
+starttls_of(const char *flag)
+{
+	if (slice_eq(slice_str(flag), SLICE("hide")))
+		return POLICY_STARTTLS_HIDE;
+	if (has(flag, "terminate"))
+		return POLICY_STARTTLS_TERMINATE;
+	if (has(flag, "intercept"))
+		return POLICY_STARTTLS_INTERCEPT;
+	if (has(flag, "refuse"))
+		return POLICY_STARTTLS_REFUSE;
+	if (has(flag, "must") || has(flag, "try"))
+		return POLICY_STARTTLS_UPLIFT;
+	return POLICY_STARTTLS_PASS;
+}
+
 static void
 open_dialog(const char *client, const char *server, const char *flag)
 {
-	struct dialog_start start = {.ref = "TESTTESTTESTTEST"};
+	struct dialog_start start = {
+	    .ref = "TESTTESTTESTTEST", .counts = {sessions, {{rate, 60000}}}};
 
 	endpoint_parse(slice_str(client), &start.client);
 	endpoint_parse(slice_str(server), &start.server);
@@ -241,12 +308,23 @@ open_dialog(const char *client, const char *server, const char *flag)
 	listener = (struct dialog_listener){.name = SLICE("test"),
 	    .mode = "explicit",
 	    .policy = policy,
-	    .hide_starttls = slice_eq(slice_str(flag), SLICE("hide")),
+	    .greet_first = slice_eq(slice_str(flag), SLICE("gate")),
+	    .starttls = starttls_of(flag),
+	    .uplift_wish =
+		has(flag, "try") ? DIALOG_WISH_TRY : DIALOG_WISH_MUST,
+	    .end_wish = has(flag, "mirror") ? DIALOG_WISH_MIRROR
+			: has(flag, "try")  ? DIALOG_WISH_TRY
+			: has(flag, "must") ? DIALOG_WISH_MUST
+					    : DIALOG_WISH_NONE,
+	    .implicit = has(flag, "implicit"),
 	    .dns_timeout_ms = 3000,
+	    .timeouts = {.data_block = 180000},
+	    .client_limits = {50, {60, 60000},
+		slice_eq(slice_str(flag), SLICE("enforce"))},
 	    .node = SLICE("node")};
 	dialog = dialog_new(&listener, &start, &io);
 	assert(dialog != NULL);
-	closed = false;
+	closed = shaking[0] = shaking[1] = false;
 	clock_us = 0;
 	step();
 }
@@ -328,7 +406,10 @@ run(char *words[4])
 		load(words[1]);
 	else if (is(words[0], "dns"))
 		add_reply(words[1], words[2], words[3]);
-	else if (is(words[0], "open"))
+	else if (is(words[0], "counts")) {
+		sessions = (unsigned)atoi(words[1]);
+		rate = (unsigned)atoi(words[2]);
+	} else if (is(words[0], "open"))
 		open_dialog(words[1], words[2], words[3]);
 	else if (is(words[0], "c"))
 		feed(&io.client_in, words[1]);
@@ -336,6 +417,8 @@ run(char *words[4])
 		feed(&io.server_in, words[1]);
 	else if (is(words[0], "failed"))
 		fail(words[1]);
+	else if (is(words[0], "secured") || is(words[0], "insecure"))
+		shake_hands(is(words[0], "secured"), is(words[1], "S"));
 	else if (is(words[0], "end"))
 		end_dialog();
 	else

@@ -15,6 +15,7 @@ import re
 import select
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]
                        / "perimeter/lab"))
+import certificates  # noqa: E402
 import dns  # noqa: E402
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
@@ -100,11 +102,19 @@ def free_ports(count):
     return found
 
 
-class Gate:
-    """The program, with a listener for every policy."""
+LISTENERS = 60          # of one gate
+TLS = {"tls:must": "{client: uplift}", "tls:refuse": "{client: refuse}",
+       "tls:try": "{client: uplift, server: opportunistic}",
+       "hide": "{client: hide, accept_downgrade: true}"}
 
-    def __init__(self, folder, kinds, server, resolver):
+
+class Gate:
+    """The program, with a listener for each of these policies."""
+
+    def __init__(self, folder, kinds, server, resolver, tls=""):
         self.folder, self.resolver = pathlib.Path(folder), resolver
+        self.tls = tls
+        self.folder.mkdir()
         self.folder.chmod(0o755)
         self.log = self.folder / "session.jsonl"
         self.errors = self.folder / "stderr.txt"
@@ -133,12 +143,16 @@ class Gate:
                      f"    bind: 127.0.0.1:{port}\n"
                      f"    upstream: 127.0.0.1:{server}\n"
                      f"    policy: {path.name}\n")
-            if listener == "hide":
-                text += ("    tls: {client: hide, "
-                         "accept_downgrade: true}\n")
+            if listener == "gate":
+                text += "    greeting: gate\n"
+            if listener in TLS:
+                text += f"    tls: {TLS[listener]}\n"
+            elif self.tls:
+                text += f"    tls: {self.tls}\n"
         if os.geteuid() == 0:
             text += "user: nobody\n"
-        return text + ("workers: 1\n"
+        # All transcripts are one client.
+        return text + ("workers: 1\nlimits: {never: 127.0.0.0/8}\n"
                        f'dns: {{servers: ["{self.resolver}"]}}\n'
                        f"log: {{sinks: [{{file: {self.log}}}]}}\n")
 
@@ -171,14 +185,28 @@ class Wire:
 
     SPLITS = (1, 2, 3, 7, 20)
 
-    def __init__(self, transcripts):
+    def __init__(self, transcripts, in_tls=False):
+        """`in_tls`: on both legs, from the first octet on."""
         self.folder = tempfile.TemporaryDirectory(prefix="ehlogate-wire-")
         self.server_port = listening()
-        kinds = {(t.policy, t.listener): None for t in transcripts}
+        self.contexts, tls = None, ""
+        if in_tls:
+            authority = certificates.Authority(f"{self.folder.name}/keys")
+            chain, key = authority.issue("gate.test", kind="ec")
+            tls = (f"{{client: terminate, implicit: true, certificates: "
+                   f"[{{chain: {chain}, key: {key}}}]}}")
+            self.contexts = {"C": certificates.anybody(),
+                             "S": authority.server("mx.test", kind="ec")}
+        os.chmod(self.folder.name, 0o755)
+        kinds = list({(t.policy, t.listener): None for t in transcripts})
         self.zone = Zone(transcripts)
-        self.gate = Gate(self.folder.name, list(kinds),
-                         self.server_port.getsockname()[1],
-                         self.zone.address)
+        self.gates = {}
+        for at in range(0, len(kinds), LISTENERS):
+            some = kinds[at:at + LISTENERS]
+            gate = Gate(f"{self.folder.name}/{at}", some,
+                        self.server_port.getsockname()[1], self.zone.address,
+                        tls)
+            self.gates.update(dict.fromkeys(some, gate))
         self.ends = {}
 
     def begin(self, transcript):
@@ -187,18 +215,45 @@ class Wire:
         self.raw = b""
         self.closed = {"C": False, "S": False}
         self.reset = {"C": False, "S": False}
-        self.spoke = None
+        self.spoke, self.legs = None, 0
+        self.gate = self.gates[transcript.policy, transcript.listener]
         self.ends = {"C": socket.create_connection(
             ("127.0.0.1",
              self.gate.ports[transcript.policy, transcript.listener]))}
         self.ends["C"].setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.wrap("C")
+
+    def wrap(self, side):
+        """A reset within the handshake ends the transcript's connection."""
+        if self.contexts is None:
+            return
+        sock = self.ends[side]
+        sock.settimeout(PATIENCE)
+        try:
+            self.ends[side] = self.contexts[side].wrap_socket(
+                sock, server_side=side == "S", suppress_ragged_eofs=False,
+                server_hostname=None if side == "S" else "gate.test")
+        except (ssl.SSLError, OSError):
+            self.ends[side] = socket.socket(fileno=os.dup(sock.fileno())) \
+                if sock.fileno() >= 0 else socket.socket()
+            self.closed[side] = True
+        self.ends[side].setblocking(False)
 
     # --- what comes ----------------------------------------------------------
 
     def take(self, side):
         try:
             data = self.ends[side].recv(1 << 16)
+            while self.contexts and data and self.ends[side].pending():
+                data += self.ends[side].recv(1 << 16)
         except ConnectionResetError:
+            self.closed[side] = self.reset[side] = True
+            return
+        except ssl.SSLWantReadError:
+            return          # a ticket
+        except ssl.SSLError:
+            # The end without a word: the gate says close_notify where it does
+            # not reset.
             self.closed[side] = self.reset[side] = True
             return
         if not data:
@@ -221,9 +276,14 @@ class Wire:
             if number in open_ends:
                 self.take(open_ends[number])
             else:
+                if "S" in self.ends:
+                    self.ends["S"].close()
                 self.ends["S"], _ = self.server_port.accept()
+                self.closed["S"] = self.reset["S"] = False
+                self.legs += 1
                 self.ends["S"].setsockopt(
                     socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                self.wrap("S")
         return bool(ready)
 
     def settle(self):
@@ -261,7 +321,9 @@ class Wire:
         if not self.wait_for(lambda: side in self.ends):
             raise Silence("the gate does not connect to the server")
         try:
+            self.ends[side].setblocking(True)
             self.ends[side].sendall(data)
+            self.ends[side].setblocking(self.contexts is None)
         except (ConnectionResetError, BrokenPipeError):
             self.closed[side] = True
 
@@ -269,12 +331,16 @@ class Wire:
         self.settle()
         self.wait_for(lambda: side in self.ends)
         try:
-            self.ends[side].shutdown(socket.SHUT_WR)
+            # FIN alone, also of a socket that speaks TLS.
+            socket.socket.shutdown(self.ends[side], socket.SHUT_WR)
         except OSError:
             self.closed[side] = True
 
     def is_cut(self):
         return self.is_closed("S")
+
+    def has_legs(self, count):
+        return self.wait_for(lambda: self.legs >= count)
 
     def is_blind(self):
         return True     # seen by what follows
@@ -299,8 +365,9 @@ class Wire:
         return False
 
     def close(self):
-        self.gate.stop()
-        self.gate.lines.close()
+        for gate in set(self.gates.values()):
+            gate.stop()
+            gate.lines.close()
         self.server_port.close()
         self.zone.stop()
         self.folder.cleanup()

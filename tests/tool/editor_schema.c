@@ -31,10 +31,13 @@ static const char *const section_names[] = {
     [SECTION_TEST] = "test",
     [SECTION_REFUSAL] = "refusal",
     [SECTION_CAPABILITIES] = "capabilities",
+    [SECTION_PROTOCOL] = "protocol",
+    [SECTION_DEADLINES] = "deadlines",
     [SECTION_CONFIG] = "config",
     [SECTION_LISTENER] = "listener",
     [SECTION_INTERCEPT] = "intercept",
     [SECTION_TLS] = "tls",
+    [SECTION_PAIR] = "pair",
     [SECTION_LOG] = "log",
     [SECTION_TIMEOUTS] = "timeouts",
     [SECTION_DNS] = "dns",
@@ -175,6 +178,8 @@ plain_shape(enum key_kind kind)
 		WORD ", \"minLength\": 1, \"maxLength\": 400, \"pattern\": "
 		     "\"^([ -z|}~]|[{](helo|client|client[.]ptr|server|rule|"
 		     "ref)[}])+$\"",
+	    [KEY_KIND_RATE] = "\"type\": \"string\", \"pattern\": "
+			      "\"^[0-9]{1,5}/[0-9]{1,4}[smh]$\"",
 	    [KEY_KIND_PATH] = WORD,
 	    [KEY_KIND_ADDRESS] =
 		"\"type\": \"string\", \"pattern\": \"^[0-9A-Fa-f:.]+$\"",
@@ -457,7 +462,8 @@ print_policy_definitions(void)
 {
 	static const enum policy_section sections[] = {SECTION_REPLY,
 	    SECTION_MODIFIER, SECTION_DROP, SECTION_LIMIT, SECTION_COMMAND,
-	    SECTION_LIST, SECTION_TEST, SECTION_REFUSAL, SECTION_CAPABILITIES};
+	    SECTION_LIST, SECTION_TEST, SECTION_REFUSAL, SECTION_CAPABILITIES,
+	    SECTION_PROTOCOL, SECTION_DEADLINES};
 	const char *size = "\"$ref\": \"#/definitions/size\"";
 
 	printf("    \"size\": {\"anyOf\": [{\"type\": \"integer\", "

@@ -114,8 +114,8 @@ put_key(const struct key *key)
 
 static const char *const sections[] = {"POLICY", "RULE", "THEN", "REPLY",
     "MODIFIER", "DROP", "LIMIT", "COMMAND", "LIST", "TEST", "REFUSAL",
-    "CAPABILITIES", "CONFIG", "LISTENER", "INTERCEPT", "TLS", "LOG", "TIMEOUTS",
-    "DNS", "LIMITS"};
+    "CAPABILITIES", "PROTOCOL", "DEADLINES", "CONFIG", "LISTENER", "INTERCEPT",
+    "TLS", "PAIR", "LOG", "TIMEOUTS", "DNS", "LIMITS"};
 _Static_assert(sizeof(sections) / sizeof(sections[0]) == SECTION_LIMITS + 1,
     "a section lacks its name");
 

@@ -58,6 +58,9 @@ static const struct {
     {"replace=mx.de", "a.de", NULL, "", "a.de", ""},
     {"client_ptr", "a_b", "8.8.8.8", "dns.google", "dns.google", "client_ptr"},
     {"client_ptr", "a.b", "8.8.8.8", "dns.google", "a.b", ""},
+    {"client_ptr", "a_b", "8.8.8.8", "dns.google.", "dns.google", "client_ptr"},
+    {"idna,client_literal", "b\\303\\274\\000.de", "8.8.8.8", "", "[8.8.8.8]",
+	"client_literal"},
     {"client_literal", "a_b", "8.8.8.8", "", "[8.8.8.8]", "client_literal"},
     {"client_literal", "", "2001:db8::1", "", "[IPv6:2001:db8::1]",
 	"client_literal"},
@@ -152,6 +155,35 @@ test_steps(void **state)
 		wrong++;
 	}
 	assert_int_equal(wrong, 0);
+}
+
+/* An argument as long as a line can be, and longer: a step that has no room
+ * does nothing. */
+static void
+test_long(void **state)
+{
+	static char text[HELO_ARGUMENT_MAX + 100];
+	static struct helo_repaired out;
+	struct helo_repair list;
+
+	(void)state;
+	memset(text, 'a', sizeof(text));
+	parse_list(SLICE("append_domain=corp.de"), &list);
+	for (size_t len = HELO_ARGUMENT_MAX - 10; len <= sizeof(text); len++) {
+		helo_repair_apply(
+		    &list, slice_of(text, len), NULL, SLICE(""), &out);
+		bool fits = len + strlen(".corp.de") <= HELO_ARGUMENT_MAX;
+		assert_int_equal(out.len, fits ? len + strlen(".corp.de")
+					  : len < HELO_ARGUMENT_MAX
+					      ? len
+					      : HELO_ARGUMENT_MAX);
+	}
+	memset(text, ' ', sizeof(text));
+	memcpy(text, "[2001:db8::1]", 13);
+	parse_list(SLICE("tag_ipv6"), &list);
+	helo_repair_apply(&list, slice_of(text, HELO_ARGUMENT_MAX - 2), NULL,
+	    SLICE(""), &out);
+	assert_false(out.valid);
 }
 
 /* Without a client nothing vouches for validity, and valid says so. */
@@ -295,6 +327,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_steps),
+	    cmocka_unit_test(test_long),
 	    cmocka_unit_test(test_without_client),
 	    cmocka_unit_test(test_property),
 	};

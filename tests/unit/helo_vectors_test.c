@@ -1,7 +1,7 @@
 /* LINKS: policy/helo*.c */
 /*
- * Every row of the measured table: rfc5321 is helo.valid, the others are
- * helo.refused_by.  A deviation needs its line, with the reason, in
+ * THREATS A3-01: every row of the measured table: rfc5321 is helo.valid, the
+ * others are helo.refused_by.  A deviation needs its line, with the reason, in
  * tests/vectors/helo_exceptions.tsv, and a line there that no row needs is an
  * error too.
  *

@@ -1,4 +1,4 @@
-/* LINKS: proxy/audit/record*.c proxy/audit/log_*.c policy/ */
+/* LINKS: proxy/audit/record*.c proxy/audit/json_text.c proxy/audit/log_*.c policy/ */
 /*
  * The log read back: what the writer wrote comes out again, byte by byte, and
  * what is no line of ours is said to be none.
@@ -91,7 +91,7 @@ test_whole_record(void **state)
 	assert_text(session.helos[0].forwarded, "[192.0.2.7]");
 	assert_text(session.helos[0].verdict.rule, "mend");
 	assert_int_equal(session.helos[0].fallback, LOG_FALSE);
-	assert_int_equal(session.helos[0].tls, LOG_UNSAID);
+	assert_int_equal(session.helos[0].tls, LOG_FALSE);
 	assert_int_equal(session.auth_listed, 2);
 	assert_text(session.auths[0].user, "user@example.com");
 	assert_text(session.auths[1].user, NULL);

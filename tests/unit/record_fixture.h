@@ -29,19 +29,28 @@ fixture_endpoint(const char *text)
 
 /* NULL: no memory. */
 static inline struct record *
-fixture_record(void)
+fixture_record_in(struct arena *arena)
 {
-	struct record_start start = {.node = SLICE("gate1"),
+	struct record_start start = {.arena = arena,
+	    .node = SLICE("gate1"),
 	    .listener = SLICE("inbound"),
 	    .mode = "tproxy",
+	    .client_sessions = 2,
+	    .client_rate = 3,
 	    .client = fixture_endpoint("192.0.2.7:40001"),
 	    .server = fixture_endpoint("[2001:db8::25]:25"),
-	    .policy_version = "0123456789abcdef",
+	    .policy_version = SLICE("0123456789abcdef"),
 	    .wall_us = UINT64_C(1795518123123456),
 	    .mono_us = 1000000};
 
 	record_make_ref(start.wall_us / 1000, 3, 77, start.ref);
 	return record_new(&start);
+}
+
+static inline struct record *
+fixture_record(void)
+{
+	return fixture_record_in(NULL);
 }
 
 /* The verdict of a rule that repaired; `would` differs where monitored. */
@@ -201,6 +210,26 @@ fixture_fill(struct record *record)
 	record_note(record, "source_port_taken");
 	record_clock(record, 1005000);
 	record_blind(record, "starttls");
+}
+
+/* Of each leg what a handshake brings, and then that it failed. */
+static inline void
+fixture_tls(struct record *record)
+{
+	const struct record_tls client = {.version = "TLSv1.3",
+	    .cipher = SLICE("TLS_AES_256_GCM_SHA384"),
+	    .name = SLICE("mx.test\r\n\xff\"}"),
+	    .verified = SLICE("ok"),
+	    .subject = SLICE("CN=a client"),
+	    .fingerprint = SLICE("00ff"),
+	    .resumed = true};
+	const struct record_tls server = {.version = "TLSv1.2",
+	    .cipher = SLICE("ECDHE-RSA-AES128-GCM-SHA256"),
+	    .name = SLICE("server.test"),
+	    .verified = SLICE("self-signed certificate")};
+
+	record_secured(record, false, &client);
+	record_secured(record, true, &server);
 }
 
 #endif

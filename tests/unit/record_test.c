@@ -1,4 +1,4 @@
-/* LINKS: proxy/audit/record*.c policy/ */
+/* LINKS: proxy/audit/record*.c proxy/audit/json_text.c policy/ */
 /*
  * The record: what a line holds, that it is valid by the published schema,
  * that no byte is lost, and that no client can make it too long.
@@ -75,8 +75,14 @@ write_log(void)
 {
 	to_log(); /* nothing happened */
 	record_greeting(record, SLICE("554 no"), "gate", 1000300);
+	record_server_greeting(record, SLICE("220 mx ESMTP"), 1000400);
 	to_log();
 	fixture_fill(record);
+	to_log();
+	fixture_tls(record);
+	to_log();
+	record_tls_failed(record, false, SLICE("TLS: no shared cipher"));
+	record_tls_failed(record, true, SLICE(""));
 	to_log();
 	static struct policy_verdict verdict;
 	fixture_verdict(&verdict, false);
@@ -346,6 +352,7 @@ worst_texts(void **state)
 	(void)state;
 	memset(worst, 1, sizeof(worst));
 	record_greeting(record, text, "server", 1000001);
+	record_server_greeting(record, text, 1000001);
 	for (int i = 0; i < 40; i++) {
 		fixture_helo(record, text, false);
 		record_auth(record, text, text);

@@ -37,7 +37,7 @@ feed(struct slice in, size_t cut, struct outcome *out)
 	struct buf to;
 	size_t given = 0;
 
-	smtp_body_start(&body, 0);
+	smtp_body_start(&body, 0, false);
 	body.in_header = false;
 	buf_init(&to, sizeof(out->text));
 	*out = (struct outcome){0};
@@ -149,6 +149,7 @@ check_unit(struct slice input, const char *expected)
 		assert_int_equal(outcome.used, input.len);
 }
 
+/* THREATS A1-06, A1-07: dots go and come, an empty text is one. */
 static void
 units_table(void **unused)
 {
@@ -156,6 +157,7 @@ units_table(void **unused)
 	each_row("tests/vectors/data_terminator_units.tsv", check_unit);
 }
 
+/* THREATS A1-01, A1-04: cut everywhere, what is no end is none. */
 static void
 check_variant(struct slice input, const char *expected)
 {
@@ -244,11 +246,11 @@ pieces(void **unused)
 		size_t len = (size_t)rand() % sizeof(text);
 		for (size_t i = 0; i < len; i++)
 			text[i] = alphabet[rand() % 7];
-		smtp_body_start(&body, 0);
+		smtp_body_start(&body, 0, false);
 		size_t whole =
 		    smtp_body_piece(&body, slice_of(text, len), true, once);
 		for (size_t cut = 0; cut <= len; cut++) {
-			smtp_body_start(&body, 0);
+			smtp_body_start(&body, 0, false);
 			size_t first = smtp_body_piece(
 			    &body, slice_of(text, cut), false, twice);
 			first += smtp_body_piece(&body,
@@ -260,6 +262,40 @@ pieces(void **unused)
 	}
 }
 
+/* THREATS A1-08: refusing stray line ends moves no end of data: the same is
+ * read, and a text is refused exactly where there was something to mend. */
+static void
+refused_strays(void **unused)
+{
+	static const char alphabet[] = "\r\n\r\n.a.\0";
+	char text[64];
+	struct smtp_body mends, refuses;
+	struct buf out;
+
+	(void)unused;
+	srand(4);
+	buf_init(&out, sizeof(text) * 2);
+	for (unsigned run = 0; run < RANDOM_RUNS; run++) {
+		size_t len = (size_t)rand() % sizeof(text);
+		size_t used, other;
+		for (size_t i = 0; i < len; i++)
+			text[i] = alphabet[(size_t)rand() % sizeof(alphabet)];
+		smtp_body_start(&mends, 0, false);
+		smtp_body_start(&refuses, 0, true);
+		buf_clear(&out);
+		int end =
+		    smtp_body_step(&mends, slice_of(text, len), &used, &out);
+		buf_clear(&out);
+		assert_int_equal(end, smtp_body_step(&refuses,
+					  slice_of(text, len), &other, &out));
+		assert_int_equal(used, other);
+		assert_int_equal(mends.octets, refuses.octets);
+		assert_true((refuses.bad != NULL) ==
+			    (mends.bad != NULL || mends.stray > 0));
+	}
+	buf_fini(&out);
+}
+
 int
 main(void)
 {
@@ -269,6 +305,7 @@ main(void)
 	    cmocka_unit_test(random_text),
 	    cmocka_unit_test(clean_prefix),
 	    cmocka_unit_test(pieces),
+	    cmocka_unit_test(refused_strays),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,10 +9,20 @@ it when its pipe closes.
 
 SPDX-License-Identifier: MIT
 """
+from . import eod
+from .accepted import Accepted, plain
+from .aio import Aiosmtpd
+from .certificates import Authority, anybody
+from .ends import Ends
 from .exim import Exim
 from .gate import GATE, POLICY, Gate
-from .net import (CLIENT4, CLIENT6, FAR4, FAR6, OTHER4, SERVER4, SERVER6, TOP, Namespaces,
-                  need_root, sh, temporary, wait_for)
+from .haraka import Haraka
+from .load import Mailer, Sink, descriptors, resident_kib
+from .net import (ANOTHER4, ANOTHER6, CLIENT4, CLIENT6, FAR4, FAR6, NEIGHBOUR6,
+                  OTHER4, SERVER4, SERVER6, TOP, Namespaces, need_root, sh,
+                  stops_wait, temporary, wait_for)
 from .opensmtpd import OpenSMTPD
 from .peers import Stub, Talk, lines_of_mail, send
 from .postfix import Postfix
+from .tlscheck import Auditor
+from .wire import Unread, Wire

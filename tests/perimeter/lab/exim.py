@@ -1,11 +1,13 @@
 """Debian's Exim with Debian's own configuration: a host on the Internet that
 takes mail for `server.example`, delivered to a file.  Nobody is asked about
-clients; only with `extras` it has STARTTLS and AUTH.
+clients; only with `extras` it has STARTTLS and AUTH.  With `hold` nothing is
+delivered: what it accepts stays in its queue, where `accepted()` finds it.
 
 SPDX-License-Identifier: MIT
 """
 import shutil
 
+from .accepted import of_exim_queue
 from .machine import Machine
 
 CONFIGURATION = """\
@@ -27,6 +29,8 @@ OURS = {"primary_hostname": "server.example", "host_lookup": "",
         "rfc1413_hosts": ""}
 STARTTLS = {"tls_advertise_hosts": "*", "tls_certificate": "/etc/server.crt",
             "tls_privatekey": "/etc/server.key"}
+HOLD = {"queue_only": "true", "smtp_accept_max": "100",
+        "smtp_accept_queue": "0"}
 AUTHENTICATOR = """
 begin authenticators
 
@@ -44,18 +48,20 @@ class Exim(Machine):
     package = "exim"
     accounts = {"Debian-exim": 64999, "user": 64998}
 
-    def __init__(self, net, folder, host="server", extras=False):
+    def __init__(self, net, folder, host="server", extras=False,
+                 hold=False):
         super().__init__(net, folder, host)
         self.mailbox = self.var / "mail/user"
         for name in ("spool/exim4", "log/exim4", "lib/exim4"):
             self.own(self.var / name, "Debian-exim")
         if extras:
             self.make_certificate()
-        self._configure(extras)
+        self._configure({**OURS, **(STARTTLS if extras else {}),
+                         **(HOLD if hold else {})}, extras)
         self.start("/usr/sbin/exim4 -bdf -oX '<; 0.0.0.0 ; ::0'")
         self.wait()
 
-    def _configure(self, extras):
+    def _configure(self, ours, extras):
         """Debian's template through Debian's own update-exim4.conf."""
         etc = self.etc / "exim4"
         shutil.rmtree(etc, ignore_errors=True)
@@ -63,7 +69,6 @@ class Exim(Machine):
         (etc / "update-exim4.conf.conf").write_text(CONFIGURATION)
         made = etc / "exim4.conf"
         self.run("/usr/sbin/update-exim4.conf -o /etc/exim4/exim4.conf")
-        ours = {**OURS, **(STARTTLS if extras else {})}
         kept = "\n".join(line for line in made.read_text().splitlines()
                          if line.split("=")[0].strip() not in ours) + "\n"
         if extras:
@@ -78,3 +83,10 @@ class Exim(Machine):
     def received(self):
         """How many messages it took."""
         return sum(" <= " in line for line in self.log().splitlines())
+
+    def accepted(self):
+        """With `hold`."""
+        return of_exim_queue(self.var / "spool/exim4/input")
+
+    def settled(self):
+        return True     # its spool is written before it replies

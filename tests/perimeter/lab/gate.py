@@ -94,6 +94,16 @@ class Gate:
         children = sh("pgrep", "-P", str(monitor), check=False).stdout
         return [monitor, *map(int, children.split())]
 
+    def workers(self):
+        """The children that do not hold the log."""
+        def holds_log(pid):
+            try:
+                return str(self.log) in map(os.readlink, pathlib.Path(
+                    f"/proc/{pid}/fd").glob("*"))
+            except OSError:
+                return False
+        return [pid for pid in self.pids()[1:] if not holds_log(pid)]
+
     def records(self, kind="session"):
         if not self.log.exists():
             return []

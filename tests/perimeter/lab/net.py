@@ -2,6 +2,7 @@
 
 SPDX-License-Identifier: MIT
 """
+import contextlib
 import ctypes
 import os
 import pathlib
@@ -16,14 +17,36 @@ import time
 
 TOP = pathlib.Path(__file__).resolve().parents[3]
 CLIENT4, CLIENT6 = "10.77.1.2", "fd77:1::2"
+# More addresses of the client, where a test has them: one in the /64 of
+# CLIENT6, one beyond.
+ANOTHER4, NEIGHBOUR6, ANOTHER6 = "10.77.1.77", "fd77:1::aaaa:2", "fd77:9::2"
 SERVER4, SERVER6 = "10.77.2.2", "fd77:2::2"
 OTHER4 = "10.77.2.3"
 FAR4, FAR6 = "10.77.3.2", "fd77:3::2"
 
 
+STOPS = {signal.SIGINT, signal.SIGTERM}
+
+
+@contextlib.contextmanager
+def stops_wait():
+    """Ctrl-C and its like come later: what is being made is made whole."""
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+
+
 def die_with_parent():
-    """In a child: SIGKILL when the parent goes (PR_SET_PDEATHSIG)."""
+    """In a child, begun while stops wait: SIGKILL when the parent goes
+    (PR_SET_PDEATHSIG), and a stop ends it without a word of Python's, but
+    where we do not heed it either (a job in the background)."""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+    for number in STOPS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
 
 
 def sh(*command, check=True, **more):
@@ -31,13 +54,13 @@ def sh(*command, check=True, **more):
                           text=True, **more)
 
 
-def wait_for(what, probe, seconds=10):
+def wait_for(what, probe, seconds=10, pause=0.02):
     """Polls until probe() is true; what it waited for if it is not."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if probe():
             return
-        time.sleep(0.02)
+        time.sleep(pause)
     raise AssertionError(f"waited {seconds} s for {what}")
 
 
@@ -170,10 +193,12 @@ class Namespaces:
         return sh(*self.command(host, *command), **more)
 
     def popen(self, host, *command, **more):
-        return subprocess.Popen(self.command(host, *command),
-                                preexec_fn=die_with_parent, **more)
+        with stops_wait():
+            return subprocess.Popen(self.command(host, *command),
+                                    preexec_fn=die_with_parent, **more)
 
-    def socket(self, host, family=socket.AF_INET, kind=socket.SOCK_STREAM):
+    def socket(self, host, family=socket.AF_INET, kind=socket.SOCK_STREAM,
+               protocol=0):
         """A socket that lives in another namespace: made by a thread that
         goes there and does not come back."""
         made = []
@@ -184,7 +209,7 @@ class Namespaces:
                 if libc.setns(there.fileno(), 0x40000000) != 0:
                     made.append(OSError(ctypes.get_errno(), "setns"))
                     return
-            made.append(socket.socket(family, kind))
+            made.append(socket.socket(family, kind, protocol))
         thread = threading.Thread(target=make)
         thread.start()
         thread.join()

@@ -3,6 +3,7 @@ given on port 25 of its own machine to the server under a name of our choice.
 
 SPDX-License-Identifier: MIT
 """
+from .accepted import of_maildir
 from .machine import Machine
 
 SERVER = """\
@@ -52,3 +53,11 @@ class OpenSMTPD(Machine):
 
     def received(self):
         return len(self.mails())
+
+    def accepted(self):
+        return of_maildir(self.var / "mail/box/new")
+
+    def settled(self):
+        """Nothing is on its way to the mailbox."""
+        return not any(path.is_file() for path in
+                       (self.var / "spool/smtpd/queue").rglob("*"))

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 
+from .accepted import Accepted
 from .net import SERVER4
 
 # What no byte that leaves the gate may be (THREATS A1-03).
@@ -16,19 +17,23 @@ DIRTY = re.compile(rb"(?<!\r)\n|\r(?!\n)|\x00")
 class Stub(threading.Thread):
     """A recording ESMTP server: keeps the raw bytes of every connection and
     the messages that it accepted.  It waits `slow` seconds before its
-    greeting and before its reply to a message."""
+    greeting and before its reply to a message.  `tls`: a context for
+    STARTTLS; `raw` then has what was said in TLS, too, and `secret` how many
+    octets were said before it."""
 
     def __init__(self, net, host="server", address=SERVER4, port=25,
                  keywords=("PIPELINING", "8BITMIME", "CHUNKING", "SIZE"),
-                 slow=0):
+                 slow=0, tls=None):
         super().__init__(daemon=True)
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        self.keywords, self.slow = keywords, slow
+        self.keywords, self.slow, self.tls = keywords, slow, tls
+        self.secret = []
         self.listener = net.socket(host, family)
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.listener.bind((address, port))
         self.listener.listen(100)
         self.raw, self.messages, self.peers = [], [], []
+        self.taken = []
         self.start()
 
     def run(self):
@@ -44,6 +49,8 @@ class Stub(threading.Thread):
     def serve(self, sock):
         raw = bytearray()
         self.raw.append(raw)
+        # Or a reply would wait until the one before it is acknowledged.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             self.talk(sock, raw)
         except OSError:
@@ -52,7 +59,7 @@ class Stub(threading.Thread):
             sock.close()
 
     def talk(self, sock, raw):
-        pending = b""
+        pending, tls = b"", self.tls
 
         def more():
             nonlocal pending
@@ -68,17 +75,25 @@ class Stub(threading.Thread):
                 more()
             text, pending = pending.split(b"\r\n", 1)
             return text
-        chunks = b""
+        chunks, sender, recipients = b"", "", []
+
+        def take(text):
+            self.messages.append(text)
+            self.taken.append(Accepted(
+                sender, recipients, text.partition(b"\r\n\r\n")[2]))
         time.sleep(self.slow)
         sock.sendall(b"220 stub ESMTP\r\n")
         while True:
             command = line()
             verb = command[:4].upper()
             if verb == b"EHLO":
-                lines = ["stub", *self.keywords]
+                lines = ["stub", *self.keywords,
+                         *(["STARTTLS"] if tls else [])]
                 sock.sendall("".join(
                     f"250{'-' if i < len(lines) - 1 else ' '}{text}\r\n"
                     for i, text in enumerate(lines)).encode())
+            elif verb == b"DATA" and not recipients:
+                sock.sendall(b"503 5.5.1 no recipient\r\n")
             elif verb == b"DATA":
                 sock.sendall(b"354 go\r\n")
                 while not (pending.startswith(b".\r\n")
@@ -90,8 +105,7 @@ class Stub(threading.Thread):
                     body, pending = pending.split(b"\r\n.\r\n", 1)
                     body += b"\r\n"
                 body = body.replace(b"\r\n..", b"\r\n.")
-                self.messages.append(
-                    body[1:] if body.startswith(b"..") else body)
+                take(body[1:] if body.startswith(b"..") else body)
                 time.sleep(self.slow)
                 sock.sendall(b"250 2.0.0 Ok: queued as STUB%d\r\n"
                              % len(self.messages))
@@ -103,18 +117,35 @@ class Stub(threading.Thread):
                 chunks += pending[:size]
                 pending = pending[size:]
                 if len(words) > 2:
-                    self.messages.append(chunks)
+                    take(chunks)
                     chunks = b""
                 sock.sendall(b"250 2.0.0 ok\r\n")
+            elif verb == b"STAR" and tls:
+                sock.sendall(b"220 go\r\n")
+                self.secret.append(len(raw))
+                sock, tls = tls.wrap_socket(sock, server_side=True), None
+            elif verb == b"STAR":
+                sock.sendall(b"220 go\r\n")     # and speaks no TLS
             elif verb == b"QUIT":
                 sock.sendall(b"221 bye\r\n")
                 return
             else:
+                path = command.partition(b"<")[2].partition(b">")[0]
+                if verb == b"MAIL":
+                    sender, recipients = path.decode("latin-1"), []
+                elif verb == b"RCPT":
+                    recipients.append(path.decode("latin-1"))
                 sock.sendall(b"250 ok\r\n")
 
     def clean(self):
         """Whether all bytes that came have proper line ends (A1-03)."""
         return not any(DIRTY.search(bytes(raw)) for raw in self.raw)
+
+    def accepted(self):
+        return list(self.taken)
+
+    def settled(self):
+        return True     # it takes a message before it replies
 
     def stop(self):
         # Wakes the accept that a plain close would leave waiting.

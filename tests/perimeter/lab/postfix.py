@@ -5,6 +5,7 @@ SPDX-License-Identifier: MIT
 """
 import shutil
 
+from .accepted import of_mailbox
 from .machine import Machine
 
 MAIN = """\
@@ -17,6 +18,7 @@ maillog_file = /var/log/postfix.log
 maximal_queue_lifetime = 0
 message_size_limit = 52428800
 mailbox_size_limit = 0
+mailbox_delivery_lock = fcntl
 alias_maps =
 smtp_tls_security_level = may
 smtpd_tls_security_level = may
@@ -51,7 +53,8 @@ class Postfix(Machine):
     accounts = {"postfix": 64997, "postdrop": 64996, "user": 64998}
 
     def __init__(self, net, folder, host="server", relay=None,
-                 helo="EXCH_01"):
+                 helo="EXCH_01", settings=""):
+        """`settings`: lines of main.cf."""
         super().__init__(net, folder, host)
         self.mailbox = self.var / "mail/user"
         self.make_certificate()
@@ -62,6 +65,7 @@ class Postfix(Machine):
                         dirs_exist_ok=True)
         more = f"relayhost = {relay}\nsmtp_helo_name = {helo}" if relay \
             else ""
+        more += settings
         (etc / "main.cf").write_text(MAIN.format(
             host=host, more=more,
             destination="" if relay else "server.example",
@@ -80,3 +84,12 @@ class Postfix(Machine):
         """How many messages it took, as its queue manager has seen them."""
         return sum("/qmgr[" in line and ", size=" in line
                    for line in self.log().splitlines())
+
+    def accepted(self):
+        return of_mailbox(self.mailbox)
+
+    def settled(self):
+        """Nothing is on its way to the mailbox."""
+        return not any(path.is_file() for name in ("incoming", "active")
+                       for path in (self.var / "spool/postfix" / name)
+                       .rglob("*"))
