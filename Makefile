@@ -11,7 +11,8 @@ PY      := /usr/bin/python3
 
 .DEFAULT_GOAL := all
 
-# VARIANT=asan builds the same program under build/asan with the sanitizers.
+# VARIANT=asan builds the same program under build/asan with the sanitizers,
+# VARIANT=cov under build/cov with the counters of gcov.
 VARIANT :=
 O       := $(BUILD)/obj$(if $(VARIANT),-$(VARIANT))
 OUT     := $(BUILD)$(if $(VARIANT),/$(VARIANT))
@@ -29,6 +30,9 @@ ifeq ($(VARIANT),asan)
 CFLAGS   += -fsanitize=address,undefined -fno-sanitize-recover=all \
 	    -fno-omit-frame-pointer
 LDFLAGS  += -fsanitize=address,undefined
+else ifeq ($(VARIANT),cov)
+CFLAGS   += -O0 -Wno-maybe-uninitialized --coverage -DCOVERAGE
+LDFLAGS  += --coverage
 else
 CFLAGS   += -fstack-protector-strong -fPIE
 CPPFLAGS += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
@@ -96,10 +100,29 @@ $(OUT)/tool/%: tests/tool/%.c $(OBJ)
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) -o $@ $< \
 	    $(OBJ) $(LDLIBS)
+# The memory of our own objects, to be refused.
+$(OUT)/tool/nomemory: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 -include $(TOOLS:=.d)
 
 .PHONY: tools
 tools: $(TOOLS) ## build the test drivers
+
+# The simulator: sessions from seeds (tests/sim).
+SIM_O := $(patsubst %.c,$(O)/%.o,$(wildcard tests/sim/*.c))
+$(OUT)/sim: $(SIM_O) $(OBJ)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+-include $(SIM_O:.o=.d)
+
+# The same with one file in the place of another: tests/tool/planted.
+.PHONY: planted
+planted:
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $(AS) $(PLANTED) $(SIM_O) \
+	    $(filter-out $(IN:%.c=$(O)/%.o),$(OBJ)) $(LDLIBS)
+
+.PHONY: simulate
+simulate: $(OUT)/sim ## SIM_SESSIONS (10,000,000) sessions from seeds, faults and all
+	@$(OUT)/sim --sessions $${SIM_SESSIONS:-10000000} --jobs $$(nproc)
 
 contrib/session.schema.json: proxy/audit/fields.h tests/tool/schema.h
 	@$(MAKE) --no-print-directory -s $(OUT)/tool/schema
@@ -141,10 +164,34 @@ fuzz: $(FUZZ) ## fuzz every parser for FUZZ_SECONDS (1200) each
 
 .PHONY: check
 check: $(BUILD)/.deps-build $(BUILD)/.deps-demo $(BUILD)/.deps-check ## install what it needs and run every test
-	@$(MAKE) --no-print-directory -j$$(nproc) all unit tools
-	@$(MAKE) --no-print-directory -j$$(nproc) VARIANT=asan all unit tools
+	@$(MAKE) --no-print-directory -j$$(nproc) all unit tools $(BUILD)/sim
+	@$(MAKE) --no-print-directory -j$$(nproc) VARIANT=asan all unit tools \
+	    $(BUILD)/asan/sim
 	@$(MAKE) --no-print-directory -j$$(nproc) $(FUZZ)
 	@$(PY) tests/tool/check.py
+
+.PHONY: coverage
+coverage: $(BUILD)/.deps-build $(BUILD)/.deps-check ## which lines of the protocol and the policy the quick suites run
+	@$(MAKE) --no-print-directory -s -j$$(nproc) VARIANT=cov all unit tools \
+	    $(BUILD)/cov/sim
+	@$(PY) tests/tool/coverage.py
+
+SMUGGLING := $(PY) -m pytest -q -p no:cacheprovider tests/perimeter/test_smuggling.py
+.PHONY: matrix
+matrix: all $(BUILD)/.deps-demo $(BUILD)/.deps-check ## every server, every false end of data, cut at every offset
+	@EOD_FULL=1 $(SMUGGLING)
+
+.PHONY: haraka
+haraka: all $(BUILD)/.deps-demo $(BUILD)/.deps-check ## the same tests with Haraka too: needs node and npm, and asks npm's registry
+	@HARAKA=1 $(SMUGGLING)
+
+.PHONY: soak
+soak: all tools $(BUILD)/.deps-demo $(BUILD)/.deps-check ## full load for SOAK_SECONDS (1800), 100,000 messages while workers are killed, a million of each command
+	@$(PY) tests/perimeter/soak.py
+	@MESSAGES=$${MESSAGES:-100000} SLOW=$${SLOW:-2000} $(PY) -m pytest -q -s \
+	    -p no:cacheprovider tests/perimeter/test_load.py
+	@MUCH=$${MUCH:-998000} $(PY) -m pytest -q -p no:cacheprovider \
+	    tests/perimeter/test_much.py
 
 .PHONY: bench
 bench: all $(BUILD)/.deps-demo $(BUILD)/.deps-check ## HAProxy and the gate on one path, and their ratios

@@ -233,6 +233,24 @@ def fuzz():
                   *built, limit=60 + 60 * len(built))
 
 
+def simulate(binary, sessions):
+    """Sessions from seeds; the long run is `make simulate`."""
+    if not (TOP / binary).exists():
+        return failure(f"{binary} is not built")
+    return counted([binary, "--sessions", str(sessions)], 300, ASAN_ENV)
+
+
+def nomemory():
+    """Every allocation of every transcript fails once."""
+    seeds = "build/seeds"
+    made = one([PYTHON, "tests/fuzz/seeds.py", seeds])
+    if made.failed:
+        return made
+    return sum((counted([f"{folder}/tool/nomemory", f"{seeds}/dialog_fuzz"],
+                        120, ASAN_ENV)
+                for folder in ("build", "build/asan")), Result())
+
+
 # What the sanitizers are to see of the daemon; mail servers add nothing.
 DAEMON = ("path", "trouble", "life", "dead", "record", "resolver", "reload",
           "starttls", "intercept")
@@ -290,6 +308,7 @@ SUITES = {
     "policy": Suite(lambda: script("tests/policy/run.py", limit=120)),
     "rules": Suite(rules),
     "config": Suite(config),
+    "threats": Suite(lambda: script("tests/tool/threats.py", limit=60)),
     "manual": Suite(lambda: script("tests/tool/manual.py", limit=60)),
     "cli": Suite(lambda: script("tests/cli/run.py", limit=300)),
     "cli-asan": Suite(lambda: script(
@@ -302,6 +321,13 @@ SUITES = {
         "EHLOGATE_DRIVER_PREFIX": " ".join(VALGRIND)})),
     "dialog-wire": Suite(lambda: dialog("wire", 300)),
     "dialog-tls": Suite(lambda: dialog("wire", 300, "whole,bytes", tls=True)),
+    "differential": Suite(lambda: script(
+        "tests/tool/differential.py", limit=120)),
+    "sequences": Suite(lambda: counted(["build/tool/sequences"], 60)),
+    "simulate": Suite(lambda: simulate("build/sim", 150000)),
+    "simulate-asan": Suite(lambda: simulate("build/asan/sim", 8000)),
+    "nomemory": Suite(nomemory),
+    "planted": Suite(lambda: script("tests/tool/planted", "120", limit=600)),
     "fuzz": Suite(fuzz, alone=True),
     "perimeter": Suite(perimeter, alone=True),
     "perimeter-asan": Suite(lambda: perimeter(
