@@ -47,6 +47,7 @@ record_new(const struct record_start *start)
 		arena_free(arena, record);
 		return NULL;
 	}
+	record_set_word(&record->mode, start->mode);
 	record->now_us = start->mono_us;
 	record->helo.full = RECORD_HELO_FULL;
 	record->mail.full = RECORD_MAIL_FULL;
@@ -236,12 +237,25 @@ record_put_text(
 }
 
 void
-record_put_str(struct json *json, const char *key, const char *str)
+record_set_word(struct record_word *word, const char *str)
 {
-	if (str == NULL)
-		json_null(json, key);
+	size_t len = str == NULL ? 0 : strlen(str);
+
+	if (len >= sizeof(word->text))
+		len = sizeof(word->text) - 1;
+	if (len > 0)
+		memcpy(word->text, str, len);
+	word->text[len] = '\0';
+}
+
+void
+record_put_word(
+    struct json *json, const char *key, const struct record_word *word)
+{
+	if (record_has_word(word))
+		json_str(json, key, word->text);
 	else
-		json_str(json, key, str);
+		json_null(json, key);
 }
 
 /* --- connection -------------------------------------------------------------- */
@@ -279,7 +293,7 @@ record_greeting(
 {
 	record_clock(record, mono_us);
 	record_set_text(record, &record->greeting, reply);
-	record->greeting_by = by;
+	record_set_word(&record->greeting_by, by);
 	if (record->phase == RECORD_PHASE_GREET || !record->connected)
 		record_enter(record, RECORD_PHASE_COMMAND);
 }
@@ -290,7 +304,7 @@ void
 record_blind(struct record *record, const char *how)
 {
 	record_enter(record, RECORD_PHASE_BLIND);
-	record->blind = how;
+	record_set_word(&record->blind, how);
 }
 
 static void
@@ -317,7 +331,7 @@ record_secured(struct record *record, bool server, const struct record_tls *tls)
 	struct buf *more = &record->tls_more[server];
 	struct json json;
 
-	record->tls[server] = tls->version;
+	record_set_word(&record->tls[server], tls->version);
 	buf_clear(more);
 	json_init(&json, more);
 	put_tls_text(record, &json, server ? "server_cipher" : "client_cipher",

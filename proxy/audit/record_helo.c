@@ -112,7 +112,7 @@ record_put_helo_end(struct json *json, const struct record *record)
 	put_repairs(json, record->name.repairs);
 	record_put_text(json, "server_reply", &record->name.server_reply);
 	record_put_text(json, "reply", &record->name.reply);
-	record_put_str(json, "reply_by", record->name.reply_by);
+	record_put_word(json, "reply_by", &record->name.reply_by);
 	json_object_close(json);
 }
 
@@ -132,7 +132,7 @@ close_helo(struct record *record)
 	record_clear_text(record, &record->name.forwarded);
 	record_clear_text(record, &record->name.server_reply);
 	record_clear_text(record, &record->name.reply);
-	record->name.reply_by = NULL;
+	record_set_word(&record->name.reply_by, NULL);
 }
 
 static void
@@ -198,7 +198,7 @@ record_helo_reply(struct record *record, struct slice reply, const char *by)
 	if (!record->helo_open)
 		return;
 	record_set_text(record, &record->name.reply, reply);
-	record->name.reply_by = by;
+	record_set_word(&record->name.reply_by, by);
 	close_helo(record);
 }
 

@@ -25,7 +25,7 @@ record_mail_reply(struct record *record, struct slice reply, const char *by)
 	if (!record->mail_open)
 		return;
 	record_set_text(record, &record->message.reply, reply);
-	record->message.reply_by = by;
+	record_set_word(&record->message.reply_by, by);
 }
 
 /* --- recipients ----------------------------------------------------------- */
@@ -181,7 +181,7 @@ record_put_message(struct json *json, const struct record *record, bool listed)
 	}
 	record_put_text(json, "from", &record->message.from);
 	record_put_text(json, "from_reply", &record->message.reply);
-	record_put_str(json, "from_reply_by", record->message.reply_by);
+	record_put_word(json, "from_reply_by", &record->message.reply_by);
 	json_array_open(json, "rcpt");
 	if (listed)
 		put_recipients(json, record);
@@ -242,7 +242,7 @@ reset_mail(struct record *record)
 	record_clear_text(record, &record->message.reply);
 	record_clear_text(record, &record->message.message_id);
 	record_clear_text(record, &record->message.refusal);
-	record->message.reply_by = NULL;
+	record_set_word(&record->message.reply_by, NULL);
 	buf_clear(&record->message.rcpt);
 	buf_clear(&record->message.awaiting);
 	record->message.rcpt_full = false;
@@ -269,7 +269,7 @@ record_data_refused(
 	if (!record->mail_open)
 		return;
 	record_set_text(record, &record->message.refusal, reply);
-	record->message.refused_by = by;
+	record_set_word(&record->message.refused_by, by);
 	record->message.refusal_delivered = delivered;
 }
 
@@ -282,7 +282,8 @@ record_transaction_end(struct record *record)
 	if (!record->mail_open)
 		return;
 	if (refusal->ptr != NULL) {
-		record_message_end(record, reply, record->message.refused_by,
+		record_message_end(record, reply,
+		    record->message.refused_by.text,
 		    record->message.refusal_delivered);
 		return;
 	}

@@ -27,7 +27,8 @@ enum {
 	RECORD_NOTES_MAX = 1024,
 	RECORD_TLS_MAX = 3 * 1024, /* of each leg */
 	RECORD_DETAIL_MAX = 256,   /* of a violation or an error */
-	RECORD_KEYWORD_MAX = 64
+	RECORD_KEYWORD_MAX = 64,
+	RECORD_WORD_MAX = 16
 };
 
 /* What a session waits for; its time is counted under these names. */
@@ -52,6 +53,12 @@ struct record_text {
 	uint16_t len;
 };
 
+/* One of our own words, such as who replied; empty: none.  The letters stand
+ * here, because a pointer in the record of a dead worker is not followed. */
+struct record_word {
+	char text[RECORD_WORD_MAX];
+};
+
 /* Entries as JSON text, the newest from `last` on. */
 struct record_list {
 	struct buf text;
@@ -62,6 +69,7 @@ struct record_list {
 struct record {
 	struct arena_link link; /* first: it is found by it */
 	struct record_start start;
+	struct record_word mode;
 	char *names; /* its text, where it stands in an arena */
 	bool goes_out;
 	uint64_t goes_out_at; /* of the ring */
@@ -71,14 +79,14 @@ struct record {
 	uint64_t now_us; /* the clock, as last told */
 	uint64_t phase_us[RECORD_PHASE_COUNT];
 	struct record_text greeting, server_greeting;
-	const char *greeting_by;
+	struct record_word greeting_by;
 	struct buf connect;      /* the verdict of the connect stage */
 	struct record_list helo; /* the newest lacks its end while open */
 	unsigned helo_count;
 	bool helo_open;
 	struct {
 		struct record_text forwarded, server_reply, reply;
-		const char *reply_by;
+		struct record_word reply_by;
 		uint32_t repairs;
 	} name;                     /* of the open entry */
 	struct buf offered, masked; /* keywords */
@@ -94,9 +102,9 @@ struct record {
 	struct {
 		struct record_text from, reply, message_id;
 		struct record_text verdict; /* members as JSON text */
-		const char *reply_by;
+		struct record_word reply_by;
 		struct record_text refusal; /* of DATA or BDAT */
-		const char *refused_by;
+		struct record_word refused_by;
 		bool refusal_delivered;
 		struct buf rcpt;     /* answered ones, as JSON text */
 		struct buf awaiting; /* length-prefixed, not yet answered */
@@ -108,12 +116,22 @@ struct record {
 	} message;
 	struct buf violations, notes;
 	unsigned violation_count;
-	const char *tls[2]; /* of the client's leg, the server's; NULL: none */
-	struct buf tls_more[2]; /* what else is known of it: members as JSON
+	struct record_word tls[2]; /* of the client's leg, the server's */
+	struct buf tls_more[2];    /* what else is known of it: members as JSON
 				 * text */
-	const char *blind;      /* NULL: all was seen */
+	struct record_word blind;  /* empty: all was seen */
 	bool truncated;
 };
+
+/* `str` NULL: none. */
+void record_set_word(struct record_word *word, const char *str);
+void record_put_word(
+    struct json *json, const char *key, const struct record_word *word);
+static inline bool
+record_has_word(const struct record_word *word)
+{
+	return word->text[0] != '\0';
+}
 
 /* The time until now went to the phase so far. */
 void record_enter(struct record *record, enum record_phase phase);
@@ -127,11 +145,10 @@ void record_put_capped(struct record *record, struct json *json,
 /* null where there is none. */
 void record_put_text(
     struct json *json, const char *key, const struct record_text *text);
-void record_put_str(struct json *json, const char *key, const char *str);
-/* A list that is kept as text, whole. */
 /* `prefix`, `prefix`_file and `prefix`_line; null where there is no rule. */
 void record_put_rule(
     struct json *json, const char *prefix, const struct policy_rule_id *rule);
+/* A list that is kept as text, whole. */
 void record_put_list(
     struct json *json, const char *key, const struct buf *list);
 

@@ -135,6 +135,10 @@ checked(const struct record *from, const struct arena *arena)
 	    &record.auth_mechanism, &record.auth_user, &record.message.from,
 	    &record.message.reply, &record.message.message_id,
 	    &record.message.refusal, &record.message.verdict};
+	struct record_word *words[] = {&record.mode, &record.greeting_by,
+	    &record.name.reply_by, &record.message.reply_by,
+	    &record.message.refused_by, &record.tls[0], &record.tls[1],
+	    &record.blind};
 	struct buf *bufs[] = {&record.connect, &record.helo.text,
 	    &record.offered, &record.masked, &record.auth, &record.mail.text,
 	    &record.message.rcpt, &record.message.awaiting, &record.violations,
@@ -143,8 +147,11 @@ checked(const struct record *from, const struct arena *arena)
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
 		check_text(arena, texts[i]);
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		words[i]->text[RECORD_WORD_MAX - 1] = '\0';
 	for (size_t i = 0; i < sizeof(bufs) / sizeof(bufs[0]); i++)
 		check_buf(arena, bufs[i]);
+	record.start.mode = NULL;
 	check_name(arena, &record.start.node);
 	check_name(arena, &record.start.listener);
 	check_name(arena, &record.start.policy_version);

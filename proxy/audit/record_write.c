@@ -61,9 +61,11 @@ put_endpoint(struct json *json, const char *ip_key, const char *port_key,
 
 /* Our own fields first, so that nothing a peer sent stands before them. */
 static void
-put_envelope(struct json *json, const struct record_start *start,
-    const char *event, uint64_t wall_us, uint64_t seq)
+put_envelope(struct json *json, const struct record *record, const char *event,
+    uint64_t wall_us, uint64_t seq)
 {
+	const struct record_start *start = &record->start;
+
 	json_object_open(json, NULL);
 	put_time(json, "timestamp", wall_us);
 	json_str(json, "event_type", event);
@@ -74,7 +76,7 @@ put_envelope(struct json *json, const struct record_start *start,
 	put_endpoint(json, "dest_ip", "dest_port", &start->server);
 	json_str(json, "proto", "TCP");
 	json_bytes(json, "listener", start->listener);
-	json_str(json, "mode", start->mode);
+	record_put_word(json, "mode", &record->mode);
 	json_bytes(json, "policy_version", start->policy_version);
 	json_str(json, "program_version", EHLOGATE_VERSION);
 }
@@ -151,19 +153,21 @@ put_tls(struct json *json, const struct record *record)
 	const char *leg = "none";
 
 	/* STARTTLS that was passed on is the same handshake for both. */
-	if (record->blind != NULL)
-		leg = strcmp(record->blind, "starttls") == 0 ? "passed"
-							     : "unseen";
+	if (record_has_word(&record->blind))
+		leg = strcmp(record->blind.text, "starttls") == 0 ? "passed"
+								  : "unseen";
 	json_object_open(json, "tls");
-	json_str(json, "client", record->tls[0] == NULL ? leg : record->tls[0]);
-	json_str(json, "server", record->tls[1] == NULL ? leg : record->tls[1]);
+	for (unsigned i = 0; i < 2; i++)
+		json_str(json, i == 0 ? "client" : "server",
+		    record_has_word(&record->tls[i]) ? record->tls[i].text
+						     : leg);
 	for (unsigned i = 0; i < 2; i++)
 		if (buf_len(&record->tls_more[i]) > 0)
 			json_raw(json, NULL, buf_slice(&record->tls_more[i]));
 	json_object_close(json);
-	json_bool(json, "inspected", record->blind == NULL);
-	if (record->blind != NULL)
-		json_str(json, "uninspected_after", record->blind);
+	json_bool(json, "inspected", !record_has_word(&record->blind));
+	if (record_has_word(&record->blind))
+		json_str(json, "uninspected_after", record->blind.text);
 }
 
 static void
@@ -182,7 +186,7 @@ static void
 put_greeting(struct json *json, const struct record *record)
 {
 	record_put_text(json, "greeting", &record->greeting);
-	record_put_str(json, "greeting_by", record->greeting_by);
+	record_put_word(json, "greeting_by", &record->greeting_by);
 	if (record->server_greeting.ptr != NULL)
 		record_put_text(
 		    json, "server_greeting", &record->server_greeting);
@@ -278,7 +282,7 @@ write_session(const struct record *record, const struct record_end *end,
 	    record->truncated || !lists || end->error.len > RECORD_DETAIL_MAX;
 
 	json_init(&json, out);
-	put_envelope(&json, &record->start, "session",
+	put_envelope(&json, record, "session",
 	    record->start.wall_us + elapsed_us(record, end), seq);
 	put_time(&json, "started", record->start.wall_us);
 	if (record->start.client_sessions > 0) {
@@ -320,8 +324,7 @@ record_write_start(const struct record *record, uint64_t seq, struct buf *out)
 	size_t mark = buf_len(out);
 
 	json_init(&json, out);
-	put_envelope(
-	    &json, &record->start, "start", record->start.wall_us, seq);
+	put_envelope(&json, record, "start", record->start.wall_us, seq);
 	return end_line(&json, out, mark);
 }
 
@@ -333,7 +336,7 @@ record_write_ban(const struct record *record, const struct policy_rule_id *rule,
 	size_t mark = buf_len(out);
 
 	json_init(&json, out);
-	put_envelope(&json, &record->start, "ban", wall_us, seq);
+	put_envelope(&json, record, "ban", wall_us, seq);
 	json_u64(&json, "seconds", seconds);
 	record_put_rule(&json, "rule", rule);
 	return end_line(&json, out, mark);

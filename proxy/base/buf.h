@@ -1,7 +1,8 @@
 /*
  * A bounded queue of bytes, contiguous.  Either of its own (it grows up to
- * `max`, on the heap or in an arena) or from a pool: then it holds one block while it has bytes and none
- * when it is empty, so that an idle session costs no buffer.
+ * `max`, on the heap or in an arena) or from a pool: then it holds one block
+ * while it has bytes and none when it is empty, so that an idle session costs
+ * no buffer.
  *
  * SPDX-License-Identifier: MIT
  */

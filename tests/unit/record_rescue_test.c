@@ -243,6 +243,27 @@ spoiled(void **unused)
 	}
 }
 
+/* A word without an end, and a pointer to nowhere. */
+static void
+words(void **unused)
+{
+	struct record *record = fixture_record_in(arena);
+	struct record_word *all[] = {&record->mode, &record->greeting_by,
+	    &record->name.reply_by, &record->message.reply_by,
+	    &record->message.refused_by, &record->tls[0], &record->tls[1],
+	    &record->blind};
+
+	(void)unused;
+	fixture_fill(record);
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		memset(all[i]->text, 'w', sizeof(all[i]->text));
+	memset(&record->start.mode, 0x5a, sizeof(record->start.mode));
+	assert_int_equal(rescue(0), 0);
+	assert_true(says("\"mode\":\"wwwwwwwwwwwwwww\""));
+	assert_true(says("\"uninspected_after\":\"wwwwwwwwwwwwwww\""));
+	record_free(&record);
+}
+
 /* Killed in the middle of anything. */
 static void
 killed(void **unused)
@@ -289,6 +310,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(counted, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(full, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(spoiled, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(words, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(killed, set_up, tear_down),
 	};
 
