@@ -130,7 +130,7 @@ read_text(const struct reader *reader, const struct yaml_node *map,
 		*out = slice_dup(node->text);
 	else
 		reader_error(reader, "C034", node, NULL,
-		    "`%s` must be a text of at most 1023 characters", key);
+		    "`%s` must be a text of 1 to 1023 characters", key);
 }
 
 static void
