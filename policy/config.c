@@ -180,18 +180,10 @@ static void
 read_timeout(const struct reader *reader, const struct yaml_node *map,
     const char *key, uint32_t *out)
 {
-	const struct yaml_node *node = yaml_get(map, key);
-	uint64_t ms;
+	uint32_t ms;
 
-	if (node == NULL)
-		return;
-	if (!yaml_duration(node, &ms) || ms == 0 || ms > 86400000)
-		reader_error(reader, "C031", node, NULL,
-		    "`%s` must be a duration from 1s to 1d, as in 30s or "
-		    "5m%s",
-		    key, reader_unquote(node));
-	else
-		*out = (uint32_t)ms;
+	if (reader_timeout(reader, map, key, "C031", &ms))
+		*out = ms;
 }
 
 static void

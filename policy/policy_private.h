@@ -73,6 +73,10 @@ int reader_word(const struct reader *reader, const struct yaml_node *node,
     const char *what, const char *const *words, unsigned count);
 bool reader_bool(const struct reader *reader, const struct yaml_node *node,
     const char *what, bool *out);
+/* A deadline of the map in milliseconds; false: none, or with a complaint under
+ * `code` one that cannot be. */
+bool reader_timeout(const struct reader *reader, const struct yaml_node *map,
+    const char *key, const char *code, uint32_t *ms);
 /* The node as a map, or NULL with a complaint. */
 const struct yaml_node *reader_map(const struct reader *reader,
     const struct yaml_node *node, const char *what);

@@ -11,10 +11,6 @@
 
 #include <stdio.h>
 
-enum {
-	TIMEOUT_MAX_MS = 86400000
-};
-
 /* A word of two, once.  `*said` is set when one was. */
 static int
 read_choice(const struct reader *reader, const struct yaml_node *map,
@@ -88,18 +84,11 @@ static void
 read_timeout(const struct reader *reader, const struct yaml_node *map,
     const char *key, uint32_t *out)
 {
-	const struct yaml_node *node = yaml_get(map, key);
-	uint64_t ms;
+	uint32_t ms;
 
-	if (node == NULL)
-		return;
-	if (!yaml_duration(node, &ms) || ms == 0 || ms > TIMEOUT_MAX_MS)
-		reader_error(reader, "P089", node, NULL,
-		    "`%s` must be a duration from 1s to 1d, as in 30s or "
-		    "5m%s",
-		    key, reader_unquote(node));
-	else if (*out == 0 || ms < *out)
-		*out = (uint32_t)ms;
+	if (reader_timeout(reader, map, key, "P089", &ms) &&
+	    (*out == 0 || ms < *out))
+		*out = ms;
 }
 
 void

@@ -10,7 +10,8 @@
 #include <stdlib.h>
 
 enum {
-	SECTION_KEYS_MAX = 32 + FACT_COUNT
+	SECTION_KEYS_MAX = 32 + FACT_COUNT,
+	TIMEOUT_MAX_MS = 86400000
 };
 
 void *
@@ -162,6 +163,26 @@ reader_bool(const struct reader *reader, const struct yaml_node *node,
 		return true;
 	reader_error(reader, "P015", node, NULL, "%s must be true or false%s",
 	    what, reader_unquote(node));
+	return false;
+}
+
+bool
+reader_timeout(const struct reader *reader, const struct yaml_node *map,
+    const char *key, const char *code, uint32_t *ms)
+{
+	const struct yaml_node *node = yaml_get(map, key);
+	uint64_t value;
+
+	if (node == NULL)
+		return false;
+	if (yaml_duration(node, &value) && value > 0 &&
+	    value <= TIMEOUT_MAX_MS) {
+		*ms = (uint32_t)value;
+		return true;
+	}
+	reader_error(reader, code, node, NULL,
+	    "`%s` must be a duration from 1s to 1d, as in 30s or 5m%s", key,
+	    reader_unquote(node));
 	return false;
 }
 
