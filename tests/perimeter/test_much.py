@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from lab import SERVER4, Ends, Gate, Talk, descriptors, resident_kib
+from lab import SERVER4, Gate, Talk, descriptors, resident_kib
 
 MUCH = int(os.environ.get("MUCH", "20000"))
 POLICY = "policy: 1\n{}helo: []\ndefault: accept\n"
@@ -29,13 +29,6 @@ def make(net, folder):
     yield start
     for gate in made:
         gate.stop()
-
-
-@pytest.fixture
-def ends(net):
-    both = Ends(net)
-    yield both
-    both.close()
 
 
 class Grown:
