@@ -348,6 +348,9 @@ smtp_engine_client_secured(struct smtp_engine *engine)
 {
 	assert(buf_len(engine->client_in) == 0);
 	engine->client_tls = true;
+	/* What it began by; a name that was refused since may have wanted
+	 * something else. */
+	engine->wanted = engine->shown;
 	engine->state = smtp_fsm_event(engine->state, SMTP_EV_SECURED);
 	engine->hoped = engine->state;
 	engine->offered = 0;
