@@ -34,8 +34,8 @@ struct dns_book {
 	unsigned count, pending;
 };
 
-static const struct dns_answer no_such_name = {DNS_NXDOMAIN, 0, 0, NULL};
-static const struct dns_answer cannot_say = {DNS_TEMPERROR, 0, 0, NULL};
+static const struct dns_answer no_such_name = {.status = DNS_NXDOMAIN};
+static const struct dns_answer cannot_say = {.status = DNS_TEMPERROR};
 
 /* --- names ---------------------------------------------------------------- */
 
@@ -98,7 +98,7 @@ const char *
 dns_type_name(enum dns_type type)
 {
 	static const char *const names[DNS_TYPE_COUNT] = {
-	    "A", "AAAA", "PTR", "MX", "NS", "TXT"};
+	    "A", "AAAA", "PTR", "MX", "NS", "TXT", "TLSA"};
 
 	return names[type];
 }
@@ -219,7 +219,8 @@ copy_answer(const struct dns_answer *from, unsigned count)
 			memcpy(text, source.ptr, source.len);
 		text += source.len;
 	}
-	*copy = (struct dns_answer){from->status, from->ttl, count, records};
+	*copy = (struct dns_answer){
+	    from->status, from->ttl, count, records, from->authentic};
 	return copy;
 }
 

@@ -22,6 +22,7 @@ enum dns_type {
 	DNS_MX,
 	DNS_NS,
 	DNS_TXT,
+	DNS_TLSA, /* RFC 6698 */
 	DNS_TYPE_COUNT
 };
 
@@ -43,7 +44,7 @@ enum {
 struct dns_record {
 	struct addr addr; /* A, AAAA */
 	/* PTR, MX, NS: a host name, lower case, without the root's dot,
-	 * checked; TXT: its strings joined, any byte. */
+	 * checked; TXT: its strings joined, any byte; TLSA: its data. */
 	struct slice text;
 	uint16_t preference; /* MX */
 };
@@ -53,6 +54,9 @@ struct dns_answer {
 	uint32_t ttl; /* seconds */
 	unsigned count;
 	const struct dns_record *records;
+	/* Of TLSA: a resolver of this host says that it is validated
+	 * (RFC 4035 3.2.3).  What others say can be changed on its way. */
+	bool authentic;
 };
 
 struct dns_question {

@@ -188,6 +188,7 @@ on_landed(void *arg, struct slice packet, enum dns_status status)
 		answer = resolver_answer_new(status, RESOLVER_TTL_MIN);
 	if (answer == NULL)
 		answer = resolver_answer_ref(resolver->failure);
+	answer->answer.authentic &= resolver_wire_is_local(resolver->wire);
 	remember(resolver, &flight->question, answer);
 	end_flight(flight, answer);
 	resolver_answer_unref(&answer);
@@ -363,6 +364,12 @@ resolver_cancel(struct resolver_query **query_p)
 		drop_ready(query);
 	free_query(query);
 	*query_p = NULL;
+}
+
+bool
+resolver_is_local(const struct resolver *resolver)
+{
+	return resolver_wire_is_local(resolver->wire);
 }
 
 void

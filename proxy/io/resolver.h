@@ -64,6 +64,10 @@ struct resolver *resolver_new(
  * it. */
 void resolver_free(struct resolver **resolver);
 
+/* Whether every server is on the loopback; only then an answer's `authentic`
+ * is ever true (RFC 7672 2.2: the path to who validates must be secure). */
+bool resolver_is_local(const struct resolver *resolver);
+
 /* What is known without asking anybody; false: nothing is.  The records live
  * until the next call to this resolver and the next turn of the loop. */
 bool resolver_cached(struct resolver *resolver,

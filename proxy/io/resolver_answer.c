@@ -27,11 +27,12 @@ enum {
 	TYPE_NS = 2,
 	TYPE_CNAME = 5,
 	TYPE_SOA = 6,
-	RCODE_NXDOMAIN = 3
+	RCODE_NXDOMAIN = 3,
+	FLAG_AD = 0x20 /* in the header's fourth octet */
 };
 
 /* By enum dns_type. */
-static const uint16_t type_numbers[DNS_TYPE_COUNT] = {1, 28, 12, 15, 2, 16};
+static const uint16_t type_numbers[DNS_TYPE_COUNT] = {1, 28, 12, 15, 2, 16, 52};
 
 /* A resource record as it lies in the packet. */
 struct raw {
@@ -55,6 +56,7 @@ struct walk {
  * `text` until that no longer moves. */
 struct found {
 	enum dns_status status;
+	bool authentic;
 	uint32_t ttl;
 	bool had_records; /* of the type, whether or not they count */
 	unsigned count;
@@ -219,6 +221,20 @@ add_strings(struct walk *walk, const struct raw *raw, struct found *found)
 	return true;
 }
 
+/* A record's data as it is, for who knows what it means. */
+static bool
+add_data(struct walk *walk, const struct raw *raw, struct found *found)
+{
+	struct slice data =
+	    slice_of((const char *)walk->packet + raw->at, raw->len);
+
+	found->records[found->count] = (struct dns_record){.preference = 0};
+	if (raw->len > DNS_TEXT_MAX || !add_text(found, data))
+		return false;
+	found->count++;
+	return true;
+}
+
 static bool
 add_address(struct walk *walk, const struct raw *raw, struct found *found)
 {
@@ -257,6 +273,8 @@ add_record(struct walk *walk, const struct raw *raw, enum dns_type type,
 		return add_host(walk, raw, 2, found);
 	case DNS_TXT:
 		return add_strings(walk, raw, found);
+	case DNS_TLSA:
+		return add_data(walk, raw, found);
 	case DNS_TYPE_COUNT:
 	default:
 		return false;
@@ -369,6 +387,7 @@ read_packet(
 	if (walk->len < HEADER || walk->len > UINT16_MAX ||
 	    (header[2] & 0xfa) != 0x80)
 		return false;
+	found->authentic = (header[3] & FLAG_AD) != 0;
 	unsigned code = header[3] & 0x0f;
 	if ((code != 0 && code != RCODE_NXDOMAIN) || !take_all(walk, question))
 		return false;
@@ -400,8 +419,9 @@ make(const struct found *found)
 			records[i].text.ptr = text + found->text_at[i];
 	out->refs = 1;
 	out->bytes = bytes;
-	out->answer = (struct dns_answer){
-	    found->status, found->ttl, found->count, records};
+	out->answer =
+	    (struct dns_answer){found->status, found->ttl, found->count,
+		records, found->authentic && found->status != DNS_TEMPERROR};
 	return out;
 }
 
@@ -419,7 +439,7 @@ resolver_answer_parse(struct slice packet, const struct dns_question *question)
 		walk->count = 0;
 		found->ttl = RESOLVER_TTL_MAX;
 		found->count = 0;
-		found->had_records = false;
+		found->had_records = found->authentic = false;
 		buf_init(&found->text, TEXT_ROOM);
 		if (!read_packet(walk, question, found)) {
 			found->status = DNS_TEMPERROR;

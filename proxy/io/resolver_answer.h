@@ -34,7 +34,10 @@ struct resolver_answer {
  *   it with SERVFAIL; one whose end has no records here is DNS_NODATA.
  * - NXDOMAIN speaks of the chain's end (RFC 6604), and so of the name.
  * - PTR, MX, NS: a host that has no host name's form is left out, and with it
- *   the null MX (RFC 7505).  TXT: cut at DNS_TEXT_MAX.
+ *   the null MX (RFC 7505).  TXT: cut at DNS_TEXT_MAX.  TLSA: one that is
+ *   longer makes it DNS_TEMPERROR, for half a record says something else.
+ * - It is `authentic` where the AD bit says so; whether that can be believed is
+ *   for who knows the server (resolver.h).
  * - The TTL is the smallest of the records and the chain; without records the
  *   smaller of the SOA's own and its minimum (RFC 2308 5), RESOLVER_TTL_MIN
  *   without a SOA. */

@@ -13,6 +13,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <sys/queue.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 enum {
@@ -24,6 +25,7 @@ enum {
 	SHARES = 3,
 	TRY_MS_MIN = 10,
 	EDNS_SIZE = 1232, /* what crosses any path unfragmented */
+	FLAG_AD = 0x20,   /* in the header's fourth octet */
 	/* Room for the answers of many questions asked at once. */
 	RECEIVE_BUFFER = 1024 * 1024
 };
@@ -41,6 +43,7 @@ struct resolver_wire {
 	struct loop *loop;
 	ares_channel channel;
 	uint32_t try_ms;
+	bool local; /* every server is on the loopback */
 	LIST_HEAD(, wire_socket) sockets;
 	struct loop_timer *timer;
 	uint64_t due_us; /* when the timer fires; 0: it is stopped */
@@ -183,11 +186,35 @@ on_answer(void *arg, int status, int timeouts, unsigned char *bytes, int len)
 	    status == ARES_ENOTFOUND ? DNS_NXDOMAIN : DNS_TEMPERROR);
 }
 
+static const int types[DNS_TYPE_COUNT] = {1, 28, 12, 15, 2, 16, 52};
+
+/* With the AD bit, by which a server is asked to say whether its answer is
+ * validated (RFC 6840 5.7); c-ares has no flag for it. */
+static void
+ask_authentic(
+    struct resolver_wire *wire, const char *name, int type, struct asked *asked)
+{
+	unsigned char *query = NULL;
+	unsigned short id = 0;
+	int len = 0, status = ARES_ENOMEM;
+
+	if (getrandom(&id, sizeof(id), 0) == (ssize_t)sizeof(id))
+		status = ares_create_query(
+		    name, 1, type, id, 1, &query, &len, EDNS_SIZE);
+	if (status == ARES_SUCCESS) {
+		query[3] |= FLAG_AD;
+		ares_send(wire->channel, query, len, on_answer, asked);
+	} else {
+		on_answer(asked, status, 0, NULL, 0);
+	}
+	if (query != NULL)
+		ares_free_string(query);
+}
+
 void
 resolver_wire_ask(struct resolver_wire *wire,
     const struct dns_question *question, void *query_arg)
 {
-	static const int types[DNS_TYPE_COUNT] = {1, 28, 12, 15, 2, 16};
 	char name[DNS_NAME_MAX + 1];
 	struct asked *asked = malloc(sizeof(*asked));
 
@@ -198,8 +225,11 @@ resolver_wire_ask(struct resolver_wire *wire,
 	*asked = (struct asked){wire, query_arg};
 	snprintf(name, sizeof(name), "%.*s", SLICE_FMT(question->name));
 	/* ares_query takes a name as it is; ares_search would add domains. */
-	ares_query(
-	    wire->channel, name, 1, types[question->type], on_answer, asked);
+	if (question->type == DNS_TLSA)
+		ask_authentic(wire, name, types[question->type], asked);
+	else
+		ares_query(wire->channel, name, 1, types[question->type],
+		    on_answer, asked);
 	cover_new(wire);
 }
 
@@ -284,6 +314,18 @@ copy_given(
 	return count;
 }
 
+static bool
+is_local(const struct ares_addr_port_node *servers, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		struct addr addr = {servers[i].family == AF_INET ? 4 : 6, {0}};
+		memcpy(addr.bytes, &servers[i].addr, addr.family == 4 ? 4 : 16);
+		if (!addr_is_loopback(&addr))
+			return false;
+	}
+	return true;
+}
+
 static int
 open_channel(struct resolver_wire *wire, uint32_t timeout_ms,
     struct ares_addr_port_node *servers, unsigned count)
@@ -326,11 +368,18 @@ set_up(struct resolver_wire *wire, const struct resolver_config *config)
 					  : copy_given(config, servers);
 	if (status == ARES_SUCCESS && count == 0)
 		status = ARES_EFILE;
+	wire->local = is_local(servers, count);
 	if (status == ARES_SUCCESS)
 		status = open_channel(wire, config->timeout_ms, servers, count);
 	if (list != NULL)
 		ares_free_data(list);
 	return status;
+}
+
+bool
+resolver_wire_is_local(const struct resolver_wire *wire)
+{
+	return wire->local;
 }
 
 struct resolver_wire *

@@ -36,6 +36,9 @@ struct resolver_wire *resolver_wire_new(struct loop *loop,
     resolver_turned_fn *turned, void *arg);
 /* What is in flight lands. */
 void resolver_wire_free(struct resolver_wire **wire);
+/* Whether every server is on the loopback: nobody between it and us can change
+ * what it says. */
+bool resolver_wire_is_local(const struct resolver_wire *wire);
 void resolver_wire_ask(struct resolver_wire *wire,
     const struct dns_question *question, void *query_arg);
 

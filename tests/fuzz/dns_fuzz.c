@@ -49,7 +49,7 @@ check_record(enum dns_type type, const struct dns_record *record)
 		return;
 	}
 	assert(record->addr.family == 0);
-	if (type == DNS_TXT)
+	if (type == DNS_TXT || type == DNS_TLSA)
 		assert(record->text.len <= DNS_TEXT_MAX);
 	else
 		check_host(record->text);
@@ -102,7 +102,7 @@ compare(struct slice packet, const struct dns_answer *answer)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const uint8_t numbers[] = {1, 28, 12, 15, 2, 16};
+	static const uint8_t numbers[] = {1, 28, 12, 15, 2, 16, 52};
 
 	if (size < PARTS)
 		return 0;

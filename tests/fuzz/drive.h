@@ -75,7 +75,8 @@ drive_reply(struct drive *drive, const struct dns_question *question)
 	static const char *const texts[] = {[DNS_PTR] = "mx.example",
 	    [DNS_MX] = "mx.example",
 	    [DNS_NS] = "ns.example",
-	    [DNS_TXT] = "v=spf1 a mx include:spf.example -all"};
+	    [DNS_TXT] = "v=spf1 a mx include:spf.example -all",
+	    [DNS_TLSA] = NULL};
 	struct dns_record found = {.addr = {4, {192, 0, 2, 1}}};
 	unsigned hash = (unsigned)question->type;
 

@@ -81,9 +81,9 @@ def of_texts():
 
 def of_dns():
     """As tests/fuzz/dns_fuzz.c reads it: one answer of each type."""
-    kinds = ["A", "AAAA", "PTR", "MX", "NS", "TXT"]
+    kinds = ["A", "AAAA", "PTR", "MX", "NS", "TXT", "TLSA"]
     values = ["192.0.2.1", "2001:db8::1", "a.example", (10, "mx.example"),
-              "ns.example", ["v=spf1 ", "-all"]]
+              "ns.example", ["v=spf1 ", "-all"], (3, 1, 1, bytes(32))]
     owner, alias = b"\xc0\x0c", b"\x01c\xc0\x0e"
     soa = dns.record(owner, "SOA", 300, 300)
     seeds = {}

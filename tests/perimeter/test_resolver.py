@@ -136,13 +136,30 @@ def dead_server():
     ("TXT", [["v=spf1 ip4:192.0", ".2.1 -all"], ""],
      ["v=spf1 ip4:192.0.2.1 -all", ""]),
     ("TXT", [b"\x03\x00\xff\""], ["\0\\xff\""]),
-    ("TXT", [["x" * 255] * 20], ["x" * 4096])])
+    ("TXT", [["x" * 255] * 20], ["x" * 4096]),
+    ("TLSA", [(3, 1, 1, b"digest")], ["\x03\x01\x01digest"])])
 def test_types(dns, resolver, kind, values, records):
     dns.add("name.example", kind, *values, ttl=77)
     answer = resolver.ask("name.example", kind)
     assert answer["status"] == "found"
     assert answer["records"] == (values if records is None else records)
     assert answer["ttl"] == 77
+
+
+def test_of_tlsa_it_asks_whether_it_is_validated(dns, resolver):
+    """RFC 6840 5.7; the stub says AD to who says AD."""
+    dns.add("name.example", "TLSA", (3, 1, 1, b"digest"))
+    dns.add("name.example", "A", "192.0.2.1")
+    assert not resolver.ask("name.example", "TLSA")["authentic"]
+    dns.validates = True
+    dns.add("signed.example", "TLSA", (3, 1, 1, b"digest"))
+    dns.truncated("large.example")
+    dns.add("large.example", "TLSA", (3, 1, 1, b"digest"))
+    assert resolver.ask("signed.example", "TLSA")["authentic"]
+    assert resolver.ask("large.example", "TLSA")["authentic"]
+    assert resolver.ask("none.example", "TLSA")["authentic"]
+    assert resolver.known("signed.example", "TLSA")["authentic"]
+    assert not resolver.ask("name.example", "A")["authentic"]
 
 
 @pytest.mark.parametrize("kind,value", [

@@ -7,7 +7,8 @@
  * Commands on standard input, a line each:
  *
  *   ask TAG TYPE NAME      an answer comes when there is one:
- *                          {"tag":, "status":, "ttl":, "ms":, "records": [...]}
+ *                          {"tag":, "status":, "ttl":, "authentic":, "ms":,
+ *                          "records": [...]}
  *   known TAG TYPE NAME    an answer at once: status null where none is known
  *   cancel TAG             no answer comes
  *   counts TAG             what resolver_count says, and the descriptors open
@@ -99,6 +100,7 @@ write_answer(const char *tag, enum dns_type type, uint64_t start_us,
 	begin(&json, &out, tag);
 	json_str(&json, "status", names[answer->status]);
 	json_u64(&json, "ttl", answer->ttl);
+	json_bool(&json, "authentic", answer->authentic);
 	json_u64(&json, "ms", (loop_mono_us() - start_us) / 1000);
 	json_array_open(&json, "records");
 	for (unsigned i = 0; i < answer->count; i++)

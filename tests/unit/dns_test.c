@@ -85,7 +85,7 @@ answer(struct dns_book *book, const char *name, enum dns_type type,
     enum dns_status status, unsigned count, const struct dns_record *records)
 {
 	struct dns_question question = {text(name), type};
-	struct dns_answer with = {status, 60, count, records};
+	struct dns_answer with = {status, 60, count, records, true};
 
 	dns_book_answer(book, &question, &with);
 }
@@ -141,6 +141,7 @@ copies_and_keeps_the_first(void **state)
 	assert_non_null(got);
 	assert_int_equal(got->status, DNS_FOUND);
 	assert_int_equal(got->ttl, 60);
+	assert_true(got->authentic);
 	assert_int_equal(got->count, 1);
 	assert_int_equal(got->records[0].preference, 7);
 	assert_true(slice_eq(got->records[0].text, text("mx.example")));

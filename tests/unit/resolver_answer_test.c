@@ -18,7 +18,7 @@ enum {
 	OWNER = 0xc00c /* a pointer to the question's name */
 };
 
-static uint8_t packet[4096];
+static uint8_t packet[8192];
 static size_t len;
 
 static void
@@ -52,7 +52,7 @@ put_name(const char *name)
 static void
 begin(unsigned flags, unsigned type, unsigned answers, unsigned authority)
 {
-	static const unsigned numbers[] = {1, 28, 12, 15, 2, 16};
+	static const unsigned numbers[] = {1, 28, 12, 15, 2, 16, 52};
 
 	len = 0;
 	put16(0x1234);
@@ -240,6 +240,55 @@ text_is_cut(void **state)
 	expect(DNS_TXT, DNS_TEMPERROR, 1);
 }
 
+static void
+make_tlsa(void)
+{
+	begin(0x81a0, DNS_TLSA, 2, 0);
+	put_head(52, 9, 4);
+	put16(0x0301);
+	put16(0x01ff);
+	put_head(52, 9, 0);
+}
+
+static void
+tlsa(void **state)
+{
+	(void)state;
+	make_tlsa();
+	struct resolver_answer *answer = parse(DNS_TLSA);
+	assert_int_equal(answer->answer.count, 2);
+	assert_true(answer->answer.authentic);
+	assert_true(slice_eq(
+	    answer->answer.records[0].text, slice_of("\3\1\1\xff", 4)));
+	assert_int_equal(answer->answer.records[1].text.len, 0);
+	resolver_answer_unref(&answer);
+	/* Without AD; and nonsense with it. */
+	packet[3] = 0x80;
+	answer = parse(DNS_TLSA);
+	assert_false(answer->answer.authentic);
+	resolver_answer_unref(&answer);
+	packet[3] = 0xa2;
+	answer = parse(DNS_TLSA);
+	assert_int_equal(answer->answer.status, DNS_TEMPERROR);
+	assert_false(answer->answer.authentic);
+	resolver_answer_unref(&answer);
+}
+
+static void
+tlsa_is_not_cut(void **state)
+{
+	(void)state;
+	for (unsigned over = 0; over < 2; over++) {
+		len = 0;
+		begin(0x8180, DNS_TLSA, 1, 0);
+		put_head(52, 9, DNS_TEXT_MAX + over);
+		for (unsigned i = 0; i < DNS_TEXT_MAX + over; i++)
+			put8(3);
+		expect(
+		    DNS_TLSA, over ? DNS_TEMPERROR : DNS_FOUND, over ? 1 : 9);
+	}
+}
+
 /* Every packet above, cut at each place, and with bytes changed. */
 static void
 damaged(void **state)
@@ -247,14 +296,18 @@ damaged(void **state)
 	uint64_t seed = 1;
 
 	(void)state;
-	for (unsigned round = 0; round < 3; round++) {
+	for (unsigned round = 0; round < 4; round++) {
+		static const enum dns_type types[] = {
+		    DNS_MX, DNS_MX, DNS_A, DNS_TLSA};
 		if (round == 0)
 			make_mx(0);
 		else if (round == 1)
 			null_mx_with_servers(state);
-		else
+		else if (round == 2)
 			soa(state);
-		enum dns_type type = round == 2 ? DNS_A : DNS_MX;
+		else
+			make_tlsa();
+		enum dns_type type = types[round];
 		size_t whole = len;
 		for (len = 0; len < whole; len++)
 			expect(type, DNS_TEMPERROR, 1);
@@ -276,6 +329,7 @@ main(void)
 	    cmocka_unit_test(hosts), cmocka_unit_test(headers),
 	    cmocka_unit_test(soa), cmocka_unit_test(null_mx_with_servers),
 	    cmocka_unit_test(referral), cmocka_unit_test(text_is_cut),
+	    cmocka_unit_test(tlsa), cmocka_unit_test(tlsa_is_not_cut),
 	    cmocka_unit_test(damaged)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

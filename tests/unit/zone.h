@@ -66,7 +66,7 @@ zone_answer(const char *text, const struct dns_question *question,
     struct dns_book *book)
 {
 	struct dns_record records[DNS_RECORDS_MAX];
-	struct dns_answer answer = {DNS_NXDOMAIN, 60, 0, records};
+	struct dns_answer answer = {DNS_NXDOMAIN, 60, 0, records, false};
 	struct slice zone = slice_str(text), line;
 	char *texts = malloc(zone.len + 1), *at = texts;
 

@@ -10,13 +10,14 @@ import struct
 import threading
 
 TYPES = {"A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "PTR": 12, "MX": 15,
-         "TXT": 16, "AAAA": 28}
+         "TXT": 16, "AAAA": 28, "TLSA": 52}
 NAMES = {number: name for name, number in TYPES.items()}
 NOERROR, FORMERR, SERVFAIL, NXDOMAIN, REFUSED = 0, 1, 2, 3, 5
-QR, AA, TC, RD, RA = 0x8000, 0x0400, 0x0200, 0x0100, 0x0080
+QR, AA, TC, RD, RA, AD = 0x8000, 0x0400, 0x0200, 0x0100, 0x0080, 0x0020
 
 Query = collections.namedtuple(
-    "Query", "id name type question tcp edns client", defaults=(False, None))
+    "Query", "id name type question tcp edns client ad",
+    defaults=(False, None, False))
 
 
 # --- the wire ----------------------------------------------------------------
@@ -37,6 +38,8 @@ def encode_data(kind, value):
         return ipaddress.ip_address(value).packed
     if kind == "MX":
         return struct.pack("!H", value[0]) + encode_name(value[1])
+    if kind == "TLSA":
+        return bytes(value[:3]) + value[3]
     if kind == "TXT":
         strings = [value] if isinstance(value, str) else value
         return b"".join(bytes([len(s)]) + s.encode("latin-1")
@@ -61,7 +64,8 @@ def parse(packet, tcp, client=None):
     kind = struct.unpack_from("!H", packet, at + 1)[0]
     return Query(packet[:2], ".".join(labels).lower(),
                  NAMES.get(kind, str(kind)), packet[12:at + 5], tcp,
-                 packet[10:12] != b"\0\0", client)
+                 packet[10:12] != b"\0\0", client,
+                 bool(packet[3] & AD))
 
 
 def reply(query, answers=(), rcode=NOERROR, authority=(), flags=0):
@@ -87,6 +91,7 @@ class Dns:
         self.soa = record("example", "SOA", soa_ttl, soa_minimum)
         self._records = {}      # name: {type: [(ttl, value)]}
         self._special = {}      # name: function of a query, to packets
+        self.validates = False  # whether it says AD, to who says AD
         self._open()
         for work in (self._serve_udp, self._serve_tcp):
             threading.Thread(target=work, daemon=True).start()
@@ -174,10 +179,11 @@ class Dns:
 
     def answer(self, query):
         answers, name = [], query.name
+        vouch = AD if self.validates and query.ad else 0
         for _ in range(20):
             known = self._records.get(name)
             if known is None:
-                return reply(query, answers, NXDOMAIN, [self.soa])
+                return reply(query, answers, NXDOMAIN, [self.soa], vouch)
             if query.type in known or "CNAME" not in known:
                 break
             ttl, target = known["CNAME"][0]
@@ -185,7 +191,8 @@ class Dns:
             name = target.lower()
         answers += [record(name, query.type, ttl, value)
                     for ttl, value in known.get(query.type, [])]
-        return reply(query, answers, NOERROR, [] if answers else [self.soa])
+        return reply(query, answers, NOERROR,
+                     [] if answers else [self.soa], vouch)
 
     def _packets(self, packet, tcp, client):
         query = parse(packet, tcp, client)
