@@ -108,8 +108,8 @@ tls_context_free(struct tls_context **context_p)
 
 /* --- a server's ----------------------------------------------------------------- */
 
-static bool
-has_same_names(const X509 *a, const X509 *b)
+bool
+tls_has_same_names(const X509 *a, const X509 *b)
 {
 	int at_a = X509_get_ext_by_NID(a, NID_subject_alt_name, -1);
 	int at_b = X509_get_ext_by_NID(b, NID_subject_alt_name, -1);
@@ -133,7 +133,7 @@ context_for(struct tls_context *context, const X509 *certificate,
 
 	for (unsigned i = 0; i < context->count; i++) {
 		const X509 *other = SSL_CTX_get0_certificate(context->each[i]);
-		if (other != NULL && has_same_names(other, certificate) &&
+		if (other != NULL && tls_has_same_names(other, certificate) &&
 		    EVP_PKEY_get_base_id(X509_get0_pubkey(other)) != kind)
 			return context->each[i];
 	}

@@ -63,7 +63,7 @@ read_key(struct slice text)
 	return key;
 }
 
-static STACK_OF(X509) * read_chain(struct slice text, X509 **first)
+STACK_OF(X509) * tls_read_chain(struct slice text, X509 **first)
 {
 	BIO *from = memory_of(text);
 	STACK_OF(X509) *chain = sk_X509_new_null();
@@ -82,7 +82,7 @@ bool
 tls_read_pair(const struct tls_pair *pair, X509 **certificate, EVP_PKEY **key,
     STACK_OF(X509) * *chain, char *error)
 {
-	*chain = read_chain(pair->chain, certificate);
+	*chain = tls_read_chain(pair->chain, certificate);
 	if (*certificate == NULL || *chain == NULL)
 		tls_explain(error, "the certificate");
 	else if ((*key = read_key(pair->key)) == NULL)

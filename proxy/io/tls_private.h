@@ -41,6 +41,11 @@ bool tls_set_id(SSL *ssl, const struct tls_context *context, struct slice what,
 /* The pair's parts are the caller's, also where false. */
 bool tls_read_pair(const struct tls_pair *pair, X509 **certificate,
     EVP_PKEY **key, STACK_OF(X509) * *chain, char *error);
+/* The first certificate, NULL where there is none, and those behind it; both are
+ * the caller's. */
+STACK_OF(X509) * tls_read_chain(struct slice text, X509 **first);
+/* Whether they are for the same names: then one of each kind of key is shown. */
+bool tls_has_same_names(const X509 *a, const X509 *b);
 bool tls_load_roots(SSL_CTX *ctx, struct slice roots, char *error);
 
 /* The oldest error of OpenSSL's queue, which is emptied. */
