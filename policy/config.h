@@ -171,8 +171,8 @@ struct config {
 	char *node; /* the host's name, or `node` */
 };
 
-/* Whether the listener, or a rule of its policy, orders that: uplift, terminate
- * or intercept. */
+/* Whether the listener, or a rule of its policy, orders that (not:
+ * POLICY_STARTTLS_UNSAID). */
 bool config_uses_tls(
     const struct config_listener *listener, enum policy_starttls what);
 

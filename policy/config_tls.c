@@ -210,9 +210,12 @@ config_uses_tls(
     const struct config_listener *listener, enum policy_starttls what)
 {
 	static const enum config_tls_client clients[] = {
+	    [POLICY_STARTTLS_PASS] = CONFIG_TLS_PASS,
+	    [POLICY_STARTTLS_HIDE] = CONFIG_TLS_HIDE,
 	    [POLICY_STARTTLS_UPLIFT] = CONFIG_TLS_UPLIFT,
 	    [POLICY_STARTTLS_TERMINATE] = CONFIG_TLS_TERMINATE,
-	    [POLICY_STARTTLS_INTERCEPT] = CONFIG_TLS_INTERCEPT};
+	    [POLICY_STARTTLS_INTERCEPT] = CONFIG_TLS_INTERCEPT,
+	    [POLICY_STARTTLS_REFUSE] = CONFIG_TLS_REFUSE};
 
 	return listener->tls.client == clients[what] ||
 	       (listener->policy != NULL &&

@@ -69,6 +69,10 @@ bool domain_list_covers_list(
     const struct domain_list *outer, const struct domain_list *inner);
 /* How many different names were added. */
 size_t domain_list_count(const struct domain_list *list);
+/* The names, in the order of adding, lower case: `at` is 0 for the first and is
+ * moved on.  False: there are no more.  Each is the list's, until the next add. */
+bool domain_list_next(
+    const struct domain_list *list, size_t *at, struct slice *out);
 /* The name that was added first, lower case, into out with its NUL (256 are
  * always enough); false: there is none, or no room for it. */
 bool domain_list_first(const struct domain_list *list, char *out, size_t size);

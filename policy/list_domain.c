@@ -272,6 +272,16 @@ domain_list_covers_list(
 }
 
 bool
+domain_list_next(const struct domain_list *list, size_t *at, struct slice *out)
+{
+	if (*at >= list->text_len)
+		return false;
+	*out = name_at(list, *at);
+	*at += 1 + out->len;
+	return true;
+}
+
+bool
 domain_list_first(const struct domain_list *list, char *out, size_t size)
 {
 	if (list->count == 0)

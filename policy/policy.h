@@ -263,6 +263,12 @@ enum policy_starttls policy_server_refusal_starttls(
 bool policy_orders_starttls(
     const struct policy *policy, enum policy_starttls what);
 
+/* Domains that the policy names: in its lists, and where rules ask for a
+ * recipient.  At most `room` of them; their number.  They are the policy's, and
+ * one may be there twice. */
+unsigned policy_domains(
+    const struct policy *policy, struct slice *out, unsigned room);
+
 /* Whether policy-wide `mode: monitor` is set. */
 bool policy_is_monitor(const struct policy *policy);
 /* The first 16 hexadecimal digits of the SHA-256 over the policy's files:

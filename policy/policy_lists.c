@@ -288,3 +288,58 @@ policy_read_lists(struct policy *policy, const struct reader *reader,
 		read_list(reader, node->items[i], list);
 	}
 }
+
+/* --- which domains are named ---------------------------------------------------- */
+
+struct domains {
+	struct slice *out;
+	unsigned count, room;
+};
+
+static void
+add_domain(struct domains *domains, struct slice domain)
+{
+	if (domain.len > 0 && domains->count < domains->room)
+		domains->out[domains->count++] = domain;
+}
+
+static void
+add_recipients(struct domains *domains, const struct clause *clause)
+{
+	for (unsigned i = 0; i < clause->count; i++) {
+		const struct condition *condition = &clause->conditions[i];
+		if (condition->fact != FACT_RCPT_TO)
+			continue;
+		for (unsigned k = 0; k < condition->count; k++) {
+			const struct value *value = &condition->values[k];
+			if (value->kind == VALUE_IS)
+				add_domain(domains,
+				    policy_mailbox_domain(value->text));
+			else if (value->kind == VALUE_UNDER)
+				add_domain(domains, value->text);
+		}
+	}
+}
+
+unsigned
+policy_domains(const struct policy *policy, struct slice *out, unsigned room)
+{
+	const struct rules *rules = &policy->rules[POLICY_STAGE_RCPT];
+	struct domains domains = {out, 0, room};
+
+	for (unsigned i = 0; i < rules->count; i++) {
+		const struct when *when = &rules->items[i].when;
+		add_recipients(&domains, &when->all);
+		for (unsigned k = 0; k < when->any_count; k++)
+			add_recipients(&domains, &when->any[k]);
+	}
+	for (unsigned i = 0; i < policy->list_count; i++) {
+		const struct domain_list *list = policy->lists[i]->domains;
+		struct slice domain;
+		size_t at = 0;
+		while (list != NULL && domains.count < room &&
+		       domain_list_next(list, &at, &domain))
+			add_domain(&domains, domain);
+	}
+	return domains.count;
+}

@@ -378,9 +378,18 @@ test_domain_lists(void **state)
 	struct domain_list *outer = domains_of("example.com org");
 	struct domain_list *inner = domains_of("A.example.COM x.y.org");
 	struct domain_list *empty = domains_of("");
+	struct slice each;
+	size_t at = 0;
 	char name[16];
 
 	(void)state;
+	assert_true(domain_list_next(inner, &at, &each));
+	assert_true(slice_eq(each, SLICE("a.example.com")));
+	assert_true(domain_list_next(inner, &at, &each));
+	assert_true(slice_eq(each, SLICE("x.y.org")));
+	assert_false(domain_list_next(inner, &at, &each));
+	at = 0;
+	assert_false(domain_list_next(empty, &at, &each));
 	assert_true(domain_list_covers_list(outer, inner));
 	assert_false(domain_list_covers_list(inner, outer));
 	assert_true(domain_list_covers_list(outer, outer));
