@@ -231,7 +231,7 @@ policy: proxy/base
 proxy/audit: proxy/base policy/policy.h policy/helo.h policy/lookup.h
 proxy/relay: proxy/base proxy/smtp proxy/io proxy/net proxy/audit policy/policy.h policy/helo.h policy/lookup.h
 proxy/daemon: proxy/base proxy/io proxy/net proxy/audit proxy/relay policy
-proxy/cli: proxy/base proxy/smtp proxy/net proxy/audit proxy/relay proxy/daemon policy
+proxy/cli: proxy/base proxy/smtp proxy/net proxy/audit proxy/relay proxy/daemon policy proxy/io/resolver_fill.h proxy/io/tls_dane.h
 proxy: proxy/base proxy/cli
 endef
 export LAYERS

@@ -4,6 +4,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include "cli/doctor.h"
 #include "cli/cli.h"
 #include "cli/common.h"
 #include "daemon/kernel.h"
@@ -26,25 +27,15 @@ static const char help[] =
     "usage: ehlogate doctor [-c FILE]\n"
     "\n"
     "Looks at forwarding, reverse path filters, policy routes, table, guard\n"
-    "and descriptor limits for both families.  A line each: ok, warn or FAIL,\n"
-    "what, and the command that mends it.\n"
+    "and descriptor limits for both families.  Certificates that listeners\n"
+    "show are compared with the TLSA records of their names; where listeners\n"
+    "keep TLS from clients, DNS is asked who relies on it (DANE, MTA-STS).\n"
+    "A line each: ok, warn or FAIL, what, and what mends it.\n"
     "\n"
     "Exit status: 0 no FAIL, 1 some, 2 bad usage.\n";
 
-struct findings {
-	const struct config *config;
-	struct kernel *kernel;
-	unsigned failures;
-};
-
-enum finding {
-	FINE,
-	WARN,
-	FAIL
-};
-
-static void
-report(struct findings *findings, enum finding finding, const char *what,
+void
+doctor_report(struct findings *findings, enum finding finding, const char *what,
     const char *mend)
 {
 	static const char *const words[] = {"ok  ", "warn", "FAIL"};
@@ -76,9 +67,9 @@ check_forwarding(struct findings *findings)
 	bool v4 = read_sysctl("/proc/sys/net/ipv4/ip_forward") == 1;
 	bool v6 = read_sysctl("/proc/sys/net/ipv6/conf/all/forwarding") == 1;
 
-	report(findings, v4 ? FINE : FAIL, "IPv4 forwarding",
+	doctor_report(findings, v4 ? FINE : FAIL, "IPv4 forwarding",
 	    "sysctl -w net.ipv4.ip_forward=1");
-	report(findings, v6 ? FINE : WARN, "IPv6 forwarding",
+	doctor_report(findings, v6 ? FINE : WARN, "IPv6 forwarding",
 	    "sysctl -w net.ipv6.conf.all.forwarding=1");
 }
 
@@ -105,11 +96,11 @@ check_rp_filter(struct findings *findings)
 		snprintf(mend, sizeof(mend),
 		    "sysctl -w net.ipv4.conf.%.*s.rp_filter=2",
 		    SLICE_FMT(path));
-		report(findings, WARN, what, mend);
+		doctor_report(findings, WARN, what, mend);
 		strict++;
 	}
 	if (strict == 0)
-		report(findings, FINE, "no strict rp_filter", "");
+		doctor_report(findings, FINE, "no strict rp_filter", "");
 	globfree(&paths);
 }
 
@@ -121,12 +112,12 @@ check_route_of(struct findings *findings, int family)
 
 	if (route_check(family, &rule, &route, why) == -1) {
 		snprintf(what, sizeof(what), "policy route: %s", why);
-		report(findings, FAIL, what, "run this as root");
+		doctor_report(findings, FAIL, what, "run this as root");
 		return;
 	}
 	snprintf(what, sizeof(what), "IPv%d policy rule and route", family);
 	snprintf(mend, sizeof(mend), "start the gate, or: ehlogate nft apply");
-	report(findings, rule && route ? FINE : FAIL, what, mend);
+	doctor_report(findings, rule && route ? FINE : FAIL, what, mend);
 }
 
 static void
@@ -144,12 +135,12 @@ check_table(struct findings *findings)
 	else
 		snprintf(what, sizeof(what),
 		    "nftables table as the configuration asks");
-	report(findings, same == 1 ? FINE : FAIL, what,
+	doctor_report(findings, same == 1 ? FINE : FAIL, what,
 	    same == 0 ? "ehlogate nft check shows the differences"
 		      : "start the gate, or: ehlogate nft apply");
 	if (!kernel_has_tproxy(findings->kernel))
 		return;
-	report(findings, ruleset->closed ? FINE : WARN,
+	doctor_report(findings, ruleset->closed ? FINE : WARN,
 	    ruleset->closed
 		? "guard in the forward chain (on_failure: closed)"
 		: "no guard: without the gate, connections pass by it",
@@ -170,7 +161,7 @@ check_descriptors(struct findings *findings)
 	snprintf(what, sizeof(what),
 	    "descriptors a process: %llu, limits.sessions needs %lu",
 	    (unsigned long long)limit.rlim_max, wanted);
-	report(findings, limit.rlim_max >= wanted ? FINE : WARN, what,
+	doctor_report(findings, limit.rlim_max >= wanted ? FINE : WARN, what,
 	    "LimitNOFILE=65536 in the unit, or a lower limits.sessions");
 }
 
@@ -187,7 +178,7 @@ check_sources(struct findings *findings)
 		snprintf(what, sizeof(what),
 		    "servers see this gate's address on listener `%s`",
 		    listener->name);
-		report(findings, WARN, what,
+		doctor_report(findings, WARN, what,
 		    "make sure that no server trusts that address to relay");
 	}
 }
@@ -206,6 +197,7 @@ examine(struct findings *findings)
 	}
 	check_descriptors(findings);
 	check_sources(findings);
+	doctor_check_tls(findings);
 	return findings->failures == 0 ? CLI_OK : CLI_ERROR;
 }
 

@@ -19,6 +19,7 @@ sys.dont_write_bytecode = True
 
 import cases  # noqa: E402
 import test_diff  # noqa: E402
+import test_doctor  # noqa: E402
 import test_helo  # noqa: E402
 import test_replay  # noqa: E402
 import test_session  # noqa: E402
@@ -26,7 +27,7 @@ import test_suggest  # noqa: E402
 import test_test  # noqa: E402
 
 MODULES = (test_replay, test_suggest, test_session, test_diff,
-           test_helo, test_test)
+           test_doctor, test_helo, test_test)
 
 
 def tests(names):
