@@ -49,7 +49,6 @@ static const struct way ways[] = {
 struct search {
 	struct doctor_dns *dns;
 	const struct way *way;
-	const struct config_listener *listener;
 	char what[160];              /* "listener `x`, client: hide" */
 	struct doctor_names hosts;   /* TLSA is asked of these */
 	struct doctor_names domains; /* ... and MTA-STS of these */
@@ -97,6 +96,11 @@ add_names(struct search *search, const struct doctor_listener *listener)
 	unsigned count =
 	    policy_domains(listener->config->policy, named, DOMAINS_MAX);
 
+	if (count == DOMAINS_MAX)
+		doctor_tell(search->dns, FINE, "",
+		    "%s: of the domains in its policy the first %d are asked "
+		    "for",
+		    search->what, (int)DOMAINS_MAX);
 	for (unsigned i = 0; i < count; i++)
 		doctor_add_name(&search->domains, named[i]);
 	count = search->domains.count;
@@ -237,7 +241,6 @@ doctor_check_promises(
 			continue;
 		search->dns = dns;
 		search->way = &ways[i];
-		search->listener = config;
 		snprintf(search->what, sizeof(search->what),
 		    whole ? "listener `%.64s`, client: %s"
 			  : "listener `%.64s`, starttls: %s of a rule",

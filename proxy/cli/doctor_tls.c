@@ -342,6 +342,10 @@ doctor_check_certificates(
 	}
 	tell_wildcards(dns, listener);
 	doctor_hosts(listener, names);
+	if (names->count == DOCTOR_NAMES_MAX)
+		doctor_tell(dns, FINE, "",
+		    "listener `%s`: the first %d names are asked for",
+		    listener->config->name, (int)DOCTOR_NAMES_MAX);
 	for (unsigned i = 0; i < names->count; i++)
 		for (unsigned k = 0;
 		     (port = doctor_port(listener->config, k)) != 0; k++)

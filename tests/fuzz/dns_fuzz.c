@@ -1,6 +1,6 @@
 /*
  * libFuzzer: any packet as an answer of DNS.  Whatever is in it, what comes
- * out obeys base/dns.h; and the addresses are among those that c-ares's own
+ * out obeys base/dns.h, TLSA records can be judged, and the addresses are among those that c-ares's own
  * parser finds.
  *
  * The input: a byte (bits 0-2 the type, bit 3: the rest is a whole packet);
@@ -10,6 +10,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "io/resolver_answer.h"
+#include "io/tls_dane.h"
 
 #include <ares.h>
 #include <arpa/inet.h>
@@ -36,6 +37,23 @@ check_host(struct slice host)
 		assert(ascii_lower(host.ptr[i]) == host.ptr[i]);
 }
 
+/* Whatever it holds, it is read, judged and printed. */
+static void
+check_tlsa(struct slice data)
+{
+	char text[TLS_TLSA_TEXT];
+	struct tls_tlsa record;
+
+	if (!tls_tlsa_parse(data, &record)) {
+		assert(data.len <= 3);
+		return;
+	}
+	assert(record.data.len == data.len - 3);
+	assert(strlen(tls_tlsa_format(&record, text)) < sizeof(text));
+	assert(tls_tlsa_refusal(&record) != NULL || record.usage == 2 ||
+	       record.usage == 3);
+}
+
 static void
 check_record(enum dns_type type, const struct dns_record *record)
 {
@@ -49,6 +67,8 @@ check_record(enum dns_type type, const struct dns_record *record)
 		return;
 	}
 	assert(record->addr.family == 0);
+	if (type == DNS_TLSA)
+		check_tlsa(record->text);
 	if (type == DNS_TXT || type == DNS_TLSA)
 		assert(record->text.len <= DNS_TEXT_MAX);
 	else

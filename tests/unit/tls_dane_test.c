@@ -245,33 +245,35 @@ record_to_publish(void **state)
 static void
 choice(void **state)
 {
-	struct certificate made[5];
-	struct tls_chain *chains[5];
-	bool shown[5];
+	struct certificate made[6];
+	struct tls_chain *chains[6];
+	bool shown[6];
 	static const struct {
 		const char *names;
 		bool rsa;
-	} rows[] = {{"DNS:*.example", false}, {"DNS:mx.example", true},
-	    {"DNS:mx.example", false}, {"DNS:mx.example", true},
-	    {"DNS:mx.example,DNS:other.example", false}};
+	} rows[] = {{"DNS:first.test", false}, {"DNS:*.a.example", false},
+	    {"DNS:mx.a.example", true}, {"DNS:mx.a.example", false},
+	    {"DNS:mx.a.example", true},
+	    {"DNS:mx.a.example,DNS:other.a.example", false}};
 	static const struct {
 		const char *name;
-		bool shown[5];
-	} wanted[] = {{"mx.example", {false, true, true, false, false}},
-	    {"other.example", {false, false, false, false, true}},
-	    {"any.example", {true, false, false, false, false}},
-	    {"elsewhere.test", {true, false, false, false, false}}};
+		bool shown[6];
+	} wanted[] = {
+	    {"mx.a.example", {false, false, true, true, false, false}},
+	    {"other.a.example", {false, false, false, false, false, true}},
+	    {"any.a.example", {false, true, false, false, false, false}},
+	    {"elsewhere.test", {true, false, false, false, false, false}}};
 
 	(void)state;
-	for (unsigned i = 0; i < 5; i++) {
+	for (unsigned i = 0; i < 6; i++) {
 		certificate_make(&made[i], rows[i].names, rows[i].rsa, &root);
 		chains[i] = chain_of(&made[i], NULL);
 	}
 	for (unsigned i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
-		tls_chain_choose(chains, 5, wanted[i].name, shown);
+		tls_chain_choose(chains, 6, wanted[i].name, shown);
 		assert_memory_equal(shown, wanted[i].shown, sizeof(shown));
 	}
-	for (unsigned i = 0; i < 5; i++) {
+	for (unsigned i = 0; i < 6; i++) {
 		tls_chain_free(&chains[i]);
 		certificate_free(&made[i]);
 	}
