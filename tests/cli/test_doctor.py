@@ -35,6 +35,10 @@ policy: 1
 lists: {ours: {domain: [a.example, b.example]}}
 rcpt:
   - {name: foreign, when: {rcpt.to: {not: ours}}, then: reject}
+  - name: others
+    when: {any: [{rcpt.to: {under: c.example}}, \
+{rcpt.to: x@d.example, mail.from: null}]}
+    then: continue
 default: accept
 """
 
