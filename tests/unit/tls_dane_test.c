@@ -376,7 +376,7 @@ damaged(void **state)
 			    slice_of(exact, len), &why));
 			free(exact);
 		}
-		for (unsigned run = random_runs(2000) / 4; run > 0; run--) {
+		for (unsigned run = random_runs(20000) / 40; run > 0; run--) {
 			uint32_t pick = random_next(&seed);
 			char *at =
 			    (char *)(uintptr_t)rdata.ptr + pick % rdata.len;
