@@ -13,16 +13,18 @@ from . import eod
 from .accepted import Accepted, plain
 from .aio import Aiosmtpd
 from .certificates import Authority, anybody
+from .clients import Smtplib, Swaks, fingerprint
 from .ends import Ends
-from .exim import Exim
+from .exim import Exim, EximClient
 from .gate import GATE, POLICY, Gate
 from .haraka import Haraka
+from .hop import Hop
 from .load import Mailer, Sink, descriptors, resident_kib
 from .net import (ANOTHER4, ANOTHER6, CLIENT4, CLIENT6, FAR4, FAR6, NEIGHBOUR6,
                   OTHER4, SERVER4, SERVER6, TOP, Namespaces, need_root, sh,
                   stops_wait, temporary, wait_for)
-from .opensmtpd import OpenSMTPD
+from .opensmtpd import OpenSMTPD, OpenSMTPDClient
 from .peers import Stub, Talk, lines_of_mail, send
-from .postfix import Postfix
+from .postfix import Postfix, PostfixClient
 from .tlscheck import Auditor
 from .wire import Unread, Wire

@@ -36,9 +36,9 @@ class Gate:
 
     def __init__(self, net, folder, mode="tproxy", policy=POLICY, more="",
                  port=25, settings="", user="nobody", intercept="",
-                 before=(), log=None, events=None):
+                 before=(), log=None, events=None, others=""):
         """`intercept` replaces the interface; `before` are words that run the
-        program."""
+        program; `others` are more listeners, whole."""
         self.net, self.before = net, before
         self.folder = pathlib.Path(folder)
         os.chmod(self.folder, 0o755)
@@ -51,7 +51,7 @@ class Gate:
         chosen = f", events: [{', '.join(events)}]" if events else ""
         self.config.write_text(
             f"version: 1\nnode: gate\nlisteners:\n  inbound:\n"
-            f"    mode: {mode}\n    policy: policy.yaml\n{more}"
+            f"    mode: {mode}\n    policy: policy.yaml\n{more}{others}"
             f"workers: 1\nuser: {user}\n"
             f"log: {{sinks: [{{file: {self.log}}}]{chosen}}}\n{settings}")
         self.errors = self.folder / "stderr.txt"

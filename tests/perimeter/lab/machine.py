@@ -62,11 +62,29 @@ class Machine:
         os.chown(path, number, number)
         os.chmod(path, mode)
 
-    def make_certificate(self):
-        """One of its own, for STARTTLS."""
-        sh("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes",
-           "-days", "30", "-subj", "/CN=server.example", "-keyout",
-           str(self.etc / "server.key"), "-out", str(self.etc / "server.crt"))
+    def know(self, hops):
+        """Names of hosts, and whom it trusts."""
+        with open(self.etc / "hosts", "a", encoding="ascii") as hosts:
+            for address, name in sorted({(h.address, h.name) for h in hops}):
+                hosts.write(f"{address} {name}\n")
+        for root in {h.root for h in hops}:
+            shutil.copy(root, self.etc / self.root_of(root))
+
+    @staticmethod
+    def root_of(root):
+        """What an authority's file is called in its /etc."""
+        return f"{root.parent.name}.pem"
+
+    def make_certificate(self, pair=None):
+        """For STARTTLS: a chain and its key, or one of its own."""
+        files = [self.etc / "server.crt", self.etc / "server.key"]
+        if pair:
+            for given, ours in zip(pair, files):
+                shutil.copy(given, ours)
+        else:
+            sh("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes",
+               "-days", "30", "-subj", "/CN=server.example", "-keyout",
+               str(files[1]), "-out", str(files[0]))
         owner = next(iter(self.accounts.values()))
         os.chown(self.etc / "server.key",
                  owner if self.package == "exim" else 0, 0)
@@ -95,16 +113,21 @@ class Machine:
                 "sh", "-ec", self.inside(command), stdin=subprocess.DEVNULL,
                 stdout=said, stderr=said)
 
-    def wait(self, address=None):
+    def wait(self, address=None, port=25):
         """Until it listens."""
         wait_for(self.package, lambda: self.process.poll() is not None
-                 or self.net.listens(self.host, address or SERVER4, 25), 20)
+                 or self.net.listens(self.host, address or SERVER4, port), 20)
         assert self.process.poll() is None, \
             self.errors.read_text() + self.log()
 
     def log(self):
         """What it says of its work."""
         raise NotImplementedError
+
+    def said_of(self, hop):
+        """The same of one host, by its name."""
+        return "".join(line for line in self.log().splitlines(True)
+                       if hop.name in line)
 
     def last_body(self):
         """The text behind the header of the last message in the mailbox."""

@@ -71,8 +71,14 @@ def need_root():
         sys.exit(1)
 
 
-def temporary():
-    return tempfile.mkdtemp(prefix="ehlogate-lab-")
+def temporary(memory=False):
+    """A folder; with `memory` one that no disk is waited for, if there is
+    room."""
+    where = "/dev/shm"
+    if not memory or not os.path.isdir(where) or \
+            shutil.disk_usage(where).free < 1 << 30:
+        where = None
+    return tempfile.mkdtemp(prefix="ehlogate-lab-", dir=where)
 
 
 class Namespaces:
