@@ -56,7 +56,7 @@ def table(listed, held):
     for number, (what, why) in listed.items():
         # What is run is named before what it is made with.
         tests = sorted(held.get(number, []), key=lambda path: (
-            "lab" in path.parts, path.parts))
+            "lab" in path.relative_to(TESTS).parts, path.parts))
         names = [f"`{path.relative_to(TESTS)}`" for path in tests[:NAMED]]
         if len(tests) > NAMED:
             names.append(f"{len(tests) - NAMED} more")
