@@ -188,6 +188,7 @@ struct smtp_engine {
 	bool tls_lost;     /* the server had offered STARTTLS in an EHLO */
 	bool greets;       /* the client was greeted in the server's stead */
 	bool name_held;    /* the name goes on when the leg is up */
+	bool renamed;      /* the name within TLS took another leg */
 	bool splice_held;  /* and nothing is read behind it */
 	bool bound;        /* AUTH was taken: another leg would not know */
 	bool refuse_stray; /* of message text: stray line ends are refused */

@@ -56,6 +56,11 @@ void smtp_leg_cut(struct smtp_engine *engine);
  * in TLS or not. */
 void smtp_leg_forward_name(struct smtp_engine *engine, struct slice name);
 
+/* The server refuses the name that the client says within TLS, as it took one
+ * before: true, it is said over another leg. */
+bool smtp_leg_renames(
+    struct smtp_engine *engine, const struct smtp_reply *reply);
+
 /* No refusal, and no success of that verb's: 250 alone takes a name (RFC 5321 4.3.2),
  * 220 alone begins TLS (RFC 3207 4). */
 bool smtp_server_is_odd(enum smtp_verb verb, unsigned code);

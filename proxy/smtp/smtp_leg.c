@@ -134,6 +134,26 @@ greet_again(struct smtp_engine *engine)
 	smtp_command_write(&command, engine->server_out);
 }
 
+/* RFC 5321 4.1.4 has a server take EHLO at any time.  OpenSMTPD takes one: 503
+ * "Already identified".  Where the name that came in the clear went to it over
+ * the leg as it is, the one within TLS needs another leg, which hears no other.
+ * Once: that one's answer is the answer. */
+bool
+smtp_leg_renames(struct smtp_engine *engine, const struct smtp_reply *reply)
+{
+	if (reply->code != 503 || engine->state != SMTP_ST_GREETED ||
+	    !engine->client_tls || !engine->shown.ends || engine->bound ||
+	    engine->renamed)
+		return false;
+	engine->renamed = true;
+	smtp_server_consume(engine, reply);
+	smtp_pending_pop(&engine->pending);
+	smtp_leg_cut(engine);
+	engine->name_held = true;
+	engine->leg = SMTP_LEG_DUE;
+	return true;
+}
+
 /* The client's STARTTLS, which waits, and what it has sent behind it. */
 static void
 answer_starttls(struct smtp_engine *engine)

@@ -420,6 +420,9 @@ dispatch(struct smtp_engine *engine, const struct smtp_reply *reply)
 	} else if ((head->verb == SMTP_EHLO || head->verb == SMTP_HELO) &&
 		   is_name_refusal(reply->code)) {
 		engine->asked = SMTP_ACT_RETRY;
+	} else if ((head->verb == SMTP_EHLO || head->verb == SMTP_HELO) &&
+		   smtp_leg_renames(engine, reply)) {
+		return SMTP_MOVED;
 	} else {
 		take_reply(engine, reply);
 	}

@@ -175,7 +175,7 @@ class Post:
         copies = self.certificates.copies
         words = {
             "terminate": f"certificates: [{{chain: {chain}, key: {key}}}], "
-            "server_name: server.example",
+            "server: verify, server_name: server.example",
             "intercept": f"authority: {{chain: {copies.root}, "
             f"key: {copies.key}}}"}
         (first, *others) = [
