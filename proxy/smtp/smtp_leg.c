@@ -216,14 +216,10 @@ take_greeting(struct smtp_engine *engine, const struct smtp_reply *reply)
 	go_on(engine);
 }
 
-/* It refuses the name, not TLS: that is the name's answer. */
+/* What the server said to the probe is what it says to the name. */
 static void
-refused(struct smtp_engine *engine)
+take_for_answer(struct smtp_engine *engine)
 {
-	if (engine->state != SMTP_ST_GREETED) {
-		smtp_engine_leg_lost(engine);
-		return;
-	}
 	engine->leg = SMTP_LEG_UP;
 	engine->name_held = false;
 	/* Nothing is awaited on a leg that is not up: there is room. */
@@ -232,19 +228,38 @@ refused(struct smtp_engine *engine)
 	assert(pushed);
 }
 
+/* The probe was the very line that is to go on. */
+static bool
+is_probed_by_name(const struct smtp_engine *engine)
+{
+	return engine->name_held && engine->state == SMTP_ST_GREETED &&
+	       engine->helo_verb == SMTP_EHLO && !engine->splice_held;
+}
+
 static void
 take_probe(struct smtp_engine *engine, const struct smtp_reply *reply)
 {
+	/* It refuses the name, not TLS. */
+	if (reply->code >= 300 && engine->state == SMTP_ST_GREETED) {
+		take_for_answer(engine);
+		return;
+	}
 	if (reply->code >= 300) {
-		refused(engine);
+		smtp_engine_leg_lost(engine);
 		return;
 	}
 	smtp_leg_note_offer(engine, reply);
+	engine->in_clear =
+	    !engine->server_offers && engine->wish == SMTP_WISH_TRY;
+	/* It may not take the name again: see smtp_leg_renames. */
+	if (engine->in_clear && is_probed_by_name(engine)) {
+		take_for_answer(engine);
+		return;
+	}
 	smtp_server_consume(engine, reply);
 	if (engine->server_offers) {
 		say_starttls(engine);
-	} else if (engine->wish == SMTP_WISH_TRY) {
-		engine->in_clear = true;
+	} else if (engine->in_clear) {
 		go_on(engine);
 	} else {
 		have_none(engine);
