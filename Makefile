@@ -197,6 +197,10 @@ soak: all tools $(BUILD)/.deps-demo $(BUILD)/.deps-check ## full load for SOAK_S
 bench: all $(BUILD)/.deps-demo $(BUILD)/.deps-check ## HAProxy and the gate on one path, and their ratios
 	@$(PY) tests/bench/bench.py
 
+.PHONY: bench-tls
+bench-tls: all tools $(BUILD)/.deps-demo $(BUILD)/.deps-bench ## nginx and hitch beside the gate: handshakes and octets of TLS
+	@$(PY) tests/bench/tls.py
+
 .PHONY: bench-replay
 bench-replay: all ## replay over a million sessions: time, memory, and the answer checked
 	@$(PY) tests/bench/replay.py
