@@ -5,10 +5,6 @@
  */
 #include "smtp/smtp_line.h"
 
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
-
 static unsigned
 faults_of(struct slice text)
 {
@@ -97,7 +93,7 @@ smtp_line_text(struct slice in, size_t *len)
 	return SMTP_TEXT_PLAIN;
 }
 
-/* The bytes one by one: the end of a text, and machines without SSE2. */
+/* The bytes one by one: the end of a text. */
 static size_t
 clean_bytes(struct slice in, size_t at, bool line_start)
 {
@@ -117,52 +113,50 @@ clean_bytes(struct slice in, size_t at, bool line_start)
 	return at;
 }
 
-#ifdef __SSE2__
-/* One bit for each of 64 bytes that equals c. */
-static uint64_t
-equal_mask(const __m128i block[4], char c)
-{
-	__m128i value = _mm_set1_epi8(c);
-	uint64_t mask = 0;
+/* Octets that are looked at together, whatever the machine has for that; so
+ * many blocks before one looks what came of it. */
+typedef signed char block __attribute__((vector_size(16)));
 
-	for (int i = 3; i >= 0; i--)
-		mask = mask << 16 | (uint64_t)(unsigned)_mm_movemask_epi8(
-					_mm_cmpeq_epi8(block[i], value));
-	return mask;
+enum {
+	STRIDE = 4 * sizeof(block)
+};
+
+/* Marks the octets of a block that are none of clean text; `at` is behind
+ * another octet. */
+static block
+blemishes(const char *at)
+{
+	block now, before;
+
+	memcpy(&now, at, sizeof(now));
+	memcpy(&before, at - 1, sizeof(before));
+	return (block)(((now == '\n') ^ (before == '\r')) |
+		       ((now == '.') & (before == '\n')) | (now == '\0'));
+}
+
+static bool
+is_clean_stride(const char *at)
+{
+	block any = {0};
+	uint64_t halves[2];
+
+	for (size_t i = 0; i < STRIDE; i += 2 * sizeof(block))
+		any |= blemishes(at + i) | blemishes(at + i + sizeof(block));
+	memcpy(halves, &any, sizeof(halves));
+	return (halves[0] | halves[1]) == 0;
 }
 
 size_t
 smtp_line_clean(struct slice in, bool line_start)
 {
-	uint64_t after_cr = 0;          /* bit 0: the byte before was CR */
-	uint64_t after_lf = line_start; /* bit 0: this byte begins a line */
-	size_t at = 0;
+	/* The first octets: a block asks what stands before it. */
+	size_t at = clean_bytes(slice_head(in, 2), 0, line_start);
 
-	for (; in.len - at >= 64; at += 64) {
-		__m128i block[4];
-		for (int i = 0; i < 4; i++)
-			block[i] = _mm_loadu_si128(
-			    (const __m128i *)(const void *)(in.ptr + at +
-							    16 * i));
-		uint64_t cr = equal_mask(block, '\r');
-		uint64_t lf = equal_mask(block, '\n');
-		uint64_t dot = equal_mask(block, '.');
-		uint64_t nul = equal_mask(block, '\0');
-		uint64_t lf_due = cr << 1 | after_cr;
-		uint64_t begins = lf << 1 | after_lf;
-		if (((lf ^ lf_due) | (dot & begins) | nul) != 0)
-			break;
-		after_cr = cr >> 63;
-		after_lf = lf >> 63;
-	}
-	if (after_cr != 0)
-		return clean_bytes(in, at - 1, false);
-	return clean_bytes(in, at, after_lf != 0);
+	if (at == 0)
+		return 0;
+	while (in.len - at >= STRIDE && is_clean_stride(in.ptr + at))
+		at += STRIDE;
+	if (in.ptr[at - 1] == '\r')
+		at--;
+	return clean_bytes(in, at, in.ptr[at - 1] == '\n');
 }
-#else
-size_t
-smtp_line_clean(struct slice in, bool line_start)
-{
-	return clean_bytes(in, 0, line_start);
-}
-#endif
