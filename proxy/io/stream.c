@@ -31,6 +31,7 @@ struct stream {
 	stream_fn *on_event;
 	void *arg;
 	uint64_t octets_in, octets_out;
+	int send_flags;
 	struct tls_link *tls; /* NULL: in the clear */
 	int shake;            /* what its handshake waits for; 0: it is done */
 	int full;             /* what sending waits for, since the socket took
@@ -65,6 +66,7 @@ stream_new(struct loop *loop, int fd, struct buf *in, struct buf *out,
 	stream->on_event = on_event;
 	stream->arg = arg;
 	stream->dry = EV_READ;
+	stream->send_flags = MSG_NOSIGNAL;
 	ev_io_init(&stream->ev, on_ready, fd, EV_NONE);
 	stream->ev.data = stream;
 	return stream;
@@ -167,8 +169,8 @@ put(struct stream *stream, struct slice bytes)
 {
 	stream->full = EV_NONE;
 	if (stream->tls == NULL) {
-		ssize_t sent =
-		    send(stream->ev.fd, bytes.ptr, bytes.len, MSG_NOSIGNAL);
+		ssize_t sent = send(
+		    stream->ev.fd, bytes.ptr, bytes.len, stream->send_flags);
 		stream->octets_out += sent > 0 ? (uint64_t)sent : 0;
 		if (sent >= 0 ? (size_t)sent < bytes.len : errno == EAGAIN)
 			stream->full = EV_WRITE;
@@ -346,6 +348,14 @@ void
 stream_want_ready(struct stream *stream)
 {
 	stream->want_ready = true;
+}
+
+void
+stream_last(struct stream *stream)
+{
+	stream->send_flags |= MSG_MORE;
+	if (stream->tls != NULL)
+		tls_link_last(stream->tls);
 }
 
 void

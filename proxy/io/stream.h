@@ -45,6 +45,9 @@ void stream_update(struct stream *stream);
 void stream_pause(struct stream *stream, bool paused);
 /* Tell STREAM_READY once the connection stands (else its first bytes tell). */
 void stream_want_ready(struct stream *stream);
+/* What stands in `out` is the last: it goes with the FIN, which must follow it
+ * at once (stream_shutdown, or stream_free). */
+void stream_last(struct stream *stream);
 /* When `out` is empty: sends no more (FIN).  Once. */
 void stream_shutdown(struct stream *stream);
 /* Reads on and throws away: a closing peer must be able to finish sending. */

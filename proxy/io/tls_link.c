@@ -49,7 +49,7 @@ send_now(struct tls_link *link, struct slice bytes)
 	ssize_t did;
 
 	do
-		did = send(link->fd, bytes.ptr, bytes.len, MSG_NOSIGNAL);
+		did = send(link->fd, bytes.ptr, bytes.len, link->send_flags);
 	while (did == -1 && errno == EINTR);
 	*link->octets_out += did > 0 ? (uint64_t)did : 0;
 	return did;
@@ -226,6 +226,7 @@ tls_link_open(struct tls_context *context, int fd,
 	if (link == NULL)
 		return NULL;
 	link->fd = fd;
+	link->send_flags = MSG_NOSIGNAL;
 	buf_init(&link->held, HELD_MAX);
 	/* A client speaks first. */
 	link->waits = context->server ? TLS_READABLE : TLS_WRITABLE;
@@ -464,10 +465,17 @@ tls_link_waits(const struct tls_link *link)
 }
 
 void
+tls_link_last(struct tls_link *link)
+{
+	link->send_flags |= MSG_MORE;
+}
+
+void
 tls_link_close(struct tls_link *link)
 {
 	if (link->failed || SSL_in_init(link->ssl))
 		return;
+	tls_link_last(link);
 	ERR_clear_error();
 	SSL_shutdown(link->ssl);
 	ERR_clear_error();

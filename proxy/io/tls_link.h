@@ -35,7 +35,9 @@ int tls_link_read(struct tls_link *link, char *to, size_t room);
 int tls_link_write(struct tls_link *link, struct slice bytes);
 /* There is something to read already, of which the socket tells nothing. */
 bool tls_link_has_more(const struct tls_link *link);
-/* close_notify, as far as the socket takes it. */
+/* What is written from now on goes with the FIN that follows at once. */
+void tls_link_last(struct tls_link *link);
+/* close_notify, as far as the socket takes it; a FIN follows at once. */
 void tls_link_close(struct tls_link *link);
 
 bool tls_link_certificate(

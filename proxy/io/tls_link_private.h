@@ -24,6 +24,7 @@ enum {
 struct tls_link {
 	SSL *ssl;
 	int fd;
+	int send_flags;
 	uint64_t *octets_in, *octets_out;
 	struct buf held;  /* what a step of the handshake says, for one send */
 	bool holds;       /* such a step is under way */

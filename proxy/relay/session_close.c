@@ -44,6 +44,7 @@ session_begin_close(struct session *session, const struct dialog_act *act)
 	if (act->reset_server || !session->connected)
 		session_drop_server(session, act->reset_server);
 	stream_discard(session->client);
+	stream_last(session->client);
 	if (session->server != NULL)
 		stream_discard(session->server);
 	session->deadline_us = loop_mono_us() + LINGER_MS * 1000u;
