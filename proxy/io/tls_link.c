@@ -44,12 +44,13 @@ bio_read(BIO *bio, char *to, size_t room, size_t *got)
 }
 
 static ssize_t
-send_now(struct tls_link *link, struct slice bytes)
+send_now(struct tls_link *link, struct slice bytes, int flags)
 {
 	ssize_t did;
 
+	flags |= link->send_flags;
 	do
-		did = send(link->fd, bytes.ptr, bytes.len, link->send_flags);
+		did = send(link->fd, bytes.ptr, bytes.len, flags);
 	while (did == -1 && errno == EINTR);
 	*link->octets_out += did > 0 ? (uint64_t)did : 0;
 	return did;
@@ -65,7 +66,7 @@ bio_write(BIO *bio, const char *from, size_t len, size_t *sent)
 		*sent = buf_append(&link->held, slice_of(from, len)) ? len : 0;
 		return *sent > 0;
 	}
-	ssize_t did = send_now(link, slice_of(from, len));
+	ssize_t did = send_now(link, slice_of(from, len), 0);
 	if (did == -1 && errno == EAGAIN)
 		BIO_set_retry_write(bio);
 	*sent = did > 0 ? (size_t)did : 0;
@@ -74,10 +75,10 @@ bio_write(BIO *bio, const char *from, size_t len, size_t *sent)
 
 /* 0: all of it, or a tls_result. */
 static int
-send_held(struct tls_link *link)
+send_held(struct tls_link *link, int flags)
 {
 	while (buf_len(&link->held) > 0) {
-		ssize_t did = send_now(link, buf_slice(&link->held));
+		ssize_t did = send_now(link, buf_slice(&link->held), flags);
 		if (did == -1)
 			return errno == EAGAIN ? TLS_WRITABLE : TLS_FAILED;
 		buf_consume(&link->held, (size_t)did);
@@ -322,6 +323,15 @@ result_of(struct tls_link *link, int returned, int error)
 	return TLS_FAILED;
 }
 
+/* What is said last, by a server of TLS 1.3, are tickets: nobody waits for them,
+ * and the next words soon take them along. */
+static bool
+is_urgent(const struct tls_link *link)
+{
+	return SSL_in_init(link->ssl) || !SSL_is_server(link->ssl) ||
+	       SSL_version(link->ssl) != TLS1_3_VERSION;
+}
+
 /* As SSL_do_handshake.  What it says goes out afterwards, at once: OpenSSL would
  * send it in pieces of 4 KiB, and a chain of certificates is longer. */
 static int
@@ -335,7 +345,7 @@ step(struct tls_link *link)
 	int error = errno;
 	link->holds = false;
 	int result = done == 1 ? 0 : result_of(link, done, error);
-	int sent = send_held(link);
+	int sent = send_held(link, is_urgent(link) ? 0 : MSG_MORE);
 	if (result != 0 && result != TLS_READABLE)
 		return result;
 	if (sent == TLS_WRITABLE)
@@ -382,7 +392,7 @@ settle(struct tls_link *link)
 int
 tls_link_shake(struct tls_link *link)
 {
-	int result = send_held(link);
+	int result = send_held(link, 0);
 
 	if (result != TLS_WRITABLE)
 		result = step(link);
