@@ -15,7 +15,7 @@
 #include <stdlib.h>
 
 enum {
-	READ_AHEAD = 32 * 1024
+	READ_AHEAD = 64 * 1024 /* as a stream's buffer: a recv fills it */
 };
 
 /* https://wiki.mozilla.org/Security/Server_Side_TLS, intermediate, 5.7. */
