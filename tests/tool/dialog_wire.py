@@ -30,6 +30,7 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 REFERENCE = re.compile(rb"\[ref [0-9A-Z]{16}\]")
 PATIENCE = 5.0          # seconds until something that must come is missed
 SETTLE = 0.003          # ... until what must not come would have come
+FOLLOWS = 0.2           # ... until one end is over because the other is
 
 
 class Silence(Exception):
@@ -291,8 +292,8 @@ class Wire:
         while self.pump(SETTLE):
             pass
 
-    def wait_for(self, condition):
-        end = time.monotonic() + PATIENCE
+    def wait_for(self, condition, patience=PATIENCE):
+        end = time.monotonic() + patience
         while not condition():
             left = end - time.monotonic()
             if left <= 0:
@@ -356,8 +357,8 @@ class Wire:
         if self.zone.strange:
             raise Silence(f"nobody answers {self.zone.strange}")
         if "S" in self.ends:
-            if not self.closed["S"]:
-                self.pump(SETTLE)
+            # The gate hears of the client first, also when it is slow.
+            self.wait_for(lambda: self.closed["S"], FOLLOWS)
             self.ends.pop("S").close()
         return self.gate.record(port)
 
