@@ -118,15 +118,9 @@ interest(const struct stream *stream)
 	return events | stream->full;
 }
 
-void
-stream_update(struct stream *stream)
+static void
+watch(struct stream *stream, int events)
 {
-	int events = interest(stream);
-
-	/* The socket does not tell of what TLS has read already. */
-	if (stream->tls != NULL && tls_link_has_more(stream->tls) &&
-	    stream->shake == 0 && (events & EV_READ) != 0)
-		ev_feed_event(loop_ev(stream->loop), &stream->ev, EV_READ);
 	if (events == stream->events)
 		return;
 	ev_io_stop(loop_ev(stream->loop), &stream->ev);
@@ -135,6 +129,19 @@ stream_update(struct stream *stream)
 		return;
 	ev_io_set(&stream->ev, stream->ev.fd, events);
 	ev_io_start(loop_ev(stream->loop), &stream->ev);
+}
+
+void
+stream_update(struct stream *stream)
+{
+	int events = interest(stream);
+
+	watch(stream, events);
+	/* The socket does not tell of what TLS has read already.  Behind the
+	 * watcher's stop, which forgets what it was fed. */
+	if (stream->tls != NULL && tls_link_has_more(stream->tls) &&
+	    stream->shake == 0 && (events & EV_READ) != 0)
+		ev_feed_event(loop_ev(stream->loop), &stream->ev, EV_READ);
 }
 
 static void

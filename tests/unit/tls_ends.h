@@ -30,6 +30,7 @@ struct end {
 	struct slice to_say; /* what is left */
 	bool done, eof, failed;
 	struct end *peer;
+	void (*on_data)(void); /* NULL: what came is taken at once */
 };
 
 static struct loop *loop;
@@ -66,6 +67,10 @@ on_event(struct stream *stream, enum stream_event event, void *arg)
 	end->done |= event == STREAM_TLS;
 	end->eof |= event == STREAM_EOF;
 	end->failed |= event == STREAM_ERROR;
+	if (event == STREAM_DATA && end->on_data != NULL) {
+		end->on_data();
+		return;
+	}
 	if (event == STREAM_DATA) {
 		buf_append(&end->got, buf_slice(&end->in));
 		buf_clear(&end->in);

@@ -117,6 +117,49 @@ bulk(void **unused)
 	tls_context_free(&context);
 }
 
+static struct loop_timer *soon;
+
+static void
+take_when_full(void)
+{
+	if (buf_room(&server.in) == 0)
+		loop_timer_start(soon, 1);
+	else if (buf_len(&server.got) > 0)
+		loop_stop(loop);
+}
+
+static void
+make_room(void *unused)
+{
+	(void)unused;
+	buf_append(&server.got, buf_slice(&server.in));
+	buf_clear(&server.in);
+	stream_update(server.stream);
+}
+
+/* TLS has all octets, the socket none, and nothing was watched meanwhile: the
+ * rest comes as soon as there is room. */
+static void
+room_comes_later(void **unused)
+{
+	static char text[ROOM + 5000];
+	struct tls_context *context = client_of(
+	    &(struct tls_settings){.min = TLS_VERSION_1_2}, TLS_TRUST_ALL);
+
+	(void)unused;
+	start(slice_of(text, sizeof(text)), SLICE(""));
+	server.on_data = take_when_full;
+	soon = loop_timer_new(loop, make_room, NULL);
+	assert_true(stream_start_tls(server.stream, server_context, NULL));
+	assert_true(stream_start_tls(client.stream, context, NULL));
+	run();
+	assert_int_equal(buf_len(&server.got), ROOM);
+	assert_int_equal(buf_len(&server.in), sizeof(text) - ROOM);
+	loop_timer_free(&soon);
+	finish();
+	tls_context_free(&context);
+}
+
 static void
 versions(void **unused)
 {
@@ -260,6 +303,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(handshake),
 	    cmocka_unit_test(bulk),
+	    cmocka_unit_test(room_comes_later),
 	    cmocka_unit_test(versions),
 	    cmocka_unit_test(names),
 	    cmocka_unit_test(unknown_root),
