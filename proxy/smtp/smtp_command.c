@@ -70,6 +70,21 @@ next_word(struct slice *s)
 	return word;
 }
 
+/* A quoted string is a whole word of a local part (RFC 5321 4.1.2; with dots
+ * between words RFC 5322 4.4).  Elsewhere a server may not mind the quotes, and
+ * see the path end at a bracket within them. */
+static bool
+is_quote_in_place(struct slice s, size_t at, bool opens)
+{
+	char next = at + 1 < s.len ? s.ptr[at + 1] : '\0';
+	char before = s.ptr[at - 1];
+
+	if (opens)
+		return before == '<' || before == '.' ||
+		       (before == ':' && s.ptr[1] == '@');
+	return next == '@' || next == '.' || next == '>';
+}
+
 /* The length of "<...>" at the start of s with its brackets, minding quoted
  * strings and quoted pairs (RFC 5321 4.1.2); 0: there is none. */
 static size_t
@@ -83,6 +98,8 @@ bracketed(struct slice s)
 		char c = s.ptr[i];
 		if (c == '\\')
 			i++;
+		else if (c == '"' && !is_quote_in_place(s, i, !quoted))
+			return 0;
 		else if (c == '"')
 			quoted = !quoted;
 		else if (!quoted && (c == '<' || is_blank(c)))
