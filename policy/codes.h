@@ -396,6 +396,10 @@ CODE(P113, WARNING, "rules that STARTTLS blinds",
     "The listener lets TLS pass unread: of a client that uses it the gate sees neither MAIL nor RCPT, and the rules of these stages judge nothing.",
     NULL,
     "Hide STARTTLS on the listener, or know that the rules hold for clear sessions alone. `require_inspection: true` makes it an error.")
+CODE(P114, WARNING, "a rule that waits for TLS where none ends",
+    "The rule asks what a handshake with the gate brought, and the listener has none: TLS passes unread there, or is not offered. The rule never fires.",
+    NULL,
+    "Let TLS end at the gate, `tls: {client: terminate}` or `intercept`, or take the condition out.")
 
 CODE(C013, ERROR, "not built in this version",
     "The configuration has the word, this version of the program does not act on it.",

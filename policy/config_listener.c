@@ -256,7 +256,10 @@ read_policy(const struct reader *reader, const struct yaml_node *map,
 		policy_check_listener(out->policy,
 		    &(struct policy_listener_facts){slice_str(out->name),
 			out->tls.client == CONFIG_TLS_PASS,
-			out->tls.bypass_count > 0, out->require_inspection},
+			out->tls.bypass_count > 0,
+			config_uses_tls(out, POLICY_STARTTLS_TERMINATE) ||
+			    config_uses_tls(out, POLICY_STARTTLS_INTERCEPT),
+			out->require_inspection},
 		    reader->diag);
 }
 

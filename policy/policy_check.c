@@ -96,10 +96,61 @@ warn_hidden(const struct policy *policy, struct diag *diag,
 	}
 }
 
+/* --- facts of TLS -------------------------------------------------------------------- */
+
+/* One of its conditions never holds of a session in the clear. */
+static bool
+waits_for_tls(const struct clause *clause)
+{
+	static const struct policy_facts in_clear;
+
+	for (unsigned i = 0; i < clause->count; i++) {
+		const struct condition *condition = &clause->conditions[i];
+		if (condition->fact >= FACT_TLS &&
+		    condition->fact <= FACT_TLS_FINGERPRINT &&
+		    policy_condition_holds(condition, &in_clear) == TRUTH_NO)
+			return true;
+	}
+	return false;
+}
+
+static bool
+never_fires_in_clear(const struct when *when)
+{
+	bool any = when->any_count == 0;
+
+	if (waits_for_tls(&when->all))
+		return true;
+	for (unsigned i = 0; i < when->any_count; i++)
+		any |= !waits_for_tls(&when->any[i]);
+	return !any;
+}
+
+static void
+warn_tls_facts(const struct policy *policy, struct diag *diag,
+    const struct policy_listener_facts *listener)
+{
+	for (unsigned stage = 0; stage < POLICY_STAGE_COUNT; stage++)
+		for (unsigned i = 0; i < policy->rules[stage].count; i++) {
+			const struct rule *rule =
+			    &policy->rules[stage].items[i];
+			if (never_fires_in_clear(&rule->when))
+				yaml_complain(rule->file, diag, DIAG_WARNING,
+				    "P114", rule->node, NULL,
+				    "rule `%.*s` waits for TLS that the gate "
+				    "sees, and on listener `%.*s` none ends at "
+				    "the gate: it never fires there",
+				    SLICE_FMT(rule->id.name),
+				    SLICE_FMT(listener->name));
+		}
+}
+
 void
 policy_check_listener(const struct policy *policy,
     const struct policy_listener_facts *listener, struct diag *diag)
 {
+	if (!listener->tls_ends)
+		warn_tls_facts(policy, diag, listener);
 	if (!listener->tls_pass && !listener->tls_bypasses)
 		return;
 	check_starttls(policy, diag, listener->name);

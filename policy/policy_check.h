@@ -16,6 +16,7 @@ struct policy_listener_facts {
 	struct slice name;
 	bool tls_pass;     /* tls: {client: pass} */
 	bool tls_bypasses; /* ... for some servers */
+	bool tls_ends;     /* at the gate, for some clients at least */
 	bool require_inspection;
 };
 
