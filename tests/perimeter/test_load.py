@@ -35,11 +35,13 @@ def sink(net, folder):
 @pytest.fixture
 def gate(net, folder):
     made = Gate(net, folder, policy=POLICY, settings=LIMITS)
-    made.change("workers: 1", "workers: 2")
-    made.reload()
-    wait_for("two workers", lambda: len(made.workers()) == 2)
-    yield made
-    made.stop()
+    try:
+        made.change("workers: 1", "workers: 2")
+        made.reload()
+        wait_for("two workers", lambda: len(made.workers()) == 2)
+        yield made
+    finally:
+        made.stop()
 
 
 def in_records(records):

@@ -96,12 +96,16 @@ class Gate:
 
     def workers(self):
         """The children that do not hold the log."""
-        def holds_log(pid):
+        def is_log(fd):
+            # Not by its path, which is another one under chroot.
             try:
-                return str(self.log) in map(os.readlink, pathlib.Path(
-                    f"/proc/{pid}/fd").glob("*"))
+                return fd.samefile(self.log)
             except OSError:
                 return False
+
+        def holds_log(pid):
+            return any(map(is_log,
+                           pathlib.Path(f"/proc/{pid}/fd").glob("*")))
         return [pid for pid in self.pids()[1:] if not holds_log(pid)]
 
     def records(self, kind="session"):
