@@ -243,17 +243,33 @@ handshake(void **unused)
 	}
 }
 
-/* A flight that the socket does not take at once. */
+static int
+make_narrow(void **unused)
+{
+	(void)unused;
+	narrow = 2048;
+	return 0;
+}
+
+static int
+make_wide(void **unused)
+{
+	(void)unused;
+	narrow = 0;
+	return 0;
+}
+
+/* Flights and records that the socket does not take at once; how much it takes
+ * is a matter of how soon the client reads. */
 static void
 piecemeal(void **unused)
 {
 	(void)unused;
-	narrow = 2048;
 	for (unsigned i = 0; i < 2; i++) {
-		serve(i == 0 ? TLS1_2_VERSION : TLS1_3_VERSION, 1, 4 * RECORD);
-		assert_true(calls.largest < 6000 && calls.sends > 10);
+		serve(i == 0 ? TLS1_2_VERSION : TLS1_3_VERSION, 1, BULK);
+		assert_in_range(calls.largest, 1, RECORD);
+		assert_true(calls.sends > BULK / RECORD);
 	}
-	narrow = 0;
 }
 
 static void
@@ -289,7 +305,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(handshake),
-	    cmocka_unit_test(piecemeal),
+	    cmocka_unit_test_setup_teardown(piecemeal, make_narrow, make_wide),
 	    cmocka_unit_test(bulk_out),
 	    cmocka_unit_test(bulk_in),
 	};
