@@ -98,7 +98,8 @@ warn_hidden(const struct policy *policy, struct diag *diag,
 
 /* --- facts of TLS -------------------------------------------------------------------- */
 
-/* One of its conditions never holds of a session in the clear. */
+/* One of its conditions never holds of a session in the clear.  The facts of TLS
+ * stand together in config_keys.h. */
 static bool
 waits_for_tls(const struct clause *clause)
 {

@@ -182,7 +182,7 @@ struct smtp_engine {
 	bool client_tls, server_tls; /* both ends know nothing of before */
 	bool tls_due;                /* SMTP_ACT_TLS_CLIENT is due */
 	bool server_offers;          /* STARTTLS, when it was last asked */
-	bool in_clear;      /* it refused, and may have it in the clear */
+	bool in_clear;      /* it has no TLS for us, and goes on without */
 	bool starttls_held; /* the client's waits for the server's */
 	bool hide_starttls;
 	bool tls_lost;     /* the server had offered STARTTLS in an EHLO */
